@@ -1,0 +1,92 @@
+"""Everything the scheduler may know, as one frozen value: same snapshot, same plan."""
+
+from dataclasses import dataclass, field
+
+from bruk.model.run import Run
+from bruk.model.site import Node, Site
+from bruk.model.switch import Hold
+from bruk.model.tenant import Project, Residency, Tenant
+from bruk.model.workload import Resources, WorkloadKind
+
+
+@dataclass(frozen=True, slots=True)
+class SiteState:
+    """A site with its nodes, and whether its agent answers.
+
+    Attributes:
+        connected: the agent has synced within the site's lease.
+    """
+
+    site: Site
+    nodes: tuple[Node, ...]
+    connected: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What a project has used and may still use.
+
+    Attributes:
+        residency: the tenant's narrowed by the project's.
+        use_device_ms: decayed use of devices of the *tenant*, for fair share [device-ms].
+        budget_left_microeur: the smaller of the tenant's and the project's rest, with
+            reservations taken off; None means not limited.
+        grant_left_device_ms: None means not limited.
+    """
+
+    project: Project
+    tenant: Tenant
+    residency: Residency
+    use_device_ms: int = 0
+    budget_left_microeur: int | None = None
+    grant_left_device_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """One placement that is asked for: an attempt of a job, or one replica of an endpoint.
+
+    Attributes:
+        id: unique in the snapshot: the workload's id, with ``#k`` for replicas.
+        model: the model it serves or is about, for holds on models.
+        time_limit_ms: longest it may run, which admission multiplies by the price [ms]; for a
+            replica, the span that must be affordable before it is started.
+        inputs_missing: names of inputs that do not exist yet.
+    """
+
+    id: str
+    workload: str
+    kind: WorkloadKind
+    project: str
+    priority: int
+    created_at_ms: int
+    resources: Resources
+    sites: tuple[str, ...] = ()
+    model: str = ""
+    time_limit_ms: int = 0
+    not_before_ms: int = 0
+    preemptible: bool = True
+    inputs_missing: tuple[str, ...] = ()
+    preferred_site: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The scheduler's whole world at one instant.
+
+    Attributes:
+        now_ms: the instant [ms].
+        runs: unfinished runs, which hold their devices.
+        prices_microeur: accelerator name to price of a device-hour, fallback ``*``; a name that
+            is missing has no price.
+    """
+
+    now_ms: int
+    sites: tuple[SiteState, ...] = ()
+    accounts: tuple[Account, ...] = ()
+    pending: tuple[Pending, ...] = ()
+    runs: tuple[Run, ...] = ()
+    holds: tuple[Hold, ...] = ()
+    prices_microeur: dict[str, int] = field(default_factory=dict)
+    order: str = "fair"
+    placement: str = "bestfit"

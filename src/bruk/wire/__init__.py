@@ -1,0 +1,7 @@
+"""JSON shapes between processes and for clients. Pydantic lives here, not in the domain.
+
+``codec`` turns domain dataclasses into JSON and back, so that what a client reads has the very
+names of the nouns. ``requests`` holds what clients send, with its limits; ``agent`` and
+``gateway`` what those processes exchange with control; ``problem`` the errors.
+Must never import a room above it.
+"""

@@ -1,0 +1,170 @@
+"""The agent's one exchange with control, and the shapes in it.
+
+Level-triggered and idempotent: each message says everything that holds now, so a lost, late or
+repeated one does no harm. Usage alone is a stream; it carries its journal's identity and sequence
+numbers, and control answers up to where it has it.
+"""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bruk.model.run import DeviceSet, Observed, RunWanted, StopReason
+from bruk.model.site import CutOffPolicy, Isolation, NodeHealth
+from bruk.model.switch import Acknowledgement, Hold
+
+Count = Annotated[int, Field(ge=0, le=2**62)]
+
+
+class Shape(BaseModel):
+    """Base of every shape: unknown fields are refused, values are not coerced from other types."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NodeReport(Shape):
+    """One node as the engine sees it. The country is never the agent's to say."""
+
+    name: str
+    pool: str
+    accelerator: str
+    devices: Count
+    cpu_milli: Count
+    memory_bytes: Count
+    domain: str = ""
+    health: NodeHealth = NodeHealth.OK
+
+
+class Observation(Shape):
+    """What the engine sees of one run, cumulative.
+
+    ``artifacts`` are reported only once the agent has handed the outputs to control.
+    ``progress`` is the newest line of the run's progress file.
+    """
+
+    run: str
+    generation: int
+    observed: Observed
+    exit_code: int | None = None
+    detail: str = ""
+    started_at_ms: int | None = None
+    ended_at_ms: int | None = None
+    address: str = ""
+    ready: bool = False
+    resumed_from_step: int | None = None
+    software: str = ""
+    progress: dict[str, float | int | str | None] | None = None
+    processes: Count = 0
+    outputs: dict[str, str] = Field(default_factory=dict)
+
+
+class MeterRecord(Shape):
+    """Use of devices by one run over ``[from_ms, to_ms)``.
+
+    Attributes:
+        seq: in the agent's journal.
+        device_ms: devices times time [ms].
+        it_energy_j: as a meter said; None where no meter answers and control estimates.
+        quality: of ``it_energy_j``: measured or shared; ignored when that is None.
+    """
+
+    seq: Count
+    run: str
+    generation: int
+    from_ms: Count
+    to_ms: Count
+    device_ms: Count
+    it_energy_j: Count | None = None
+    quality: str = "estimated"
+    method: str = ""
+
+
+class SyncRequest(Shape):
+    """Everything the agent knows.
+
+    Attributes:
+        journal: persistent identity of the agent's journal, for deduplication of meters.
+        known_version: version of the last answer it acted on; control answers at once when
+            something newer holds, else when something changes or ``wait_ms`` has passed.
+    """
+
+    site: str
+    agent_version: str
+    boot_id: str
+    journal: str
+    now_ms: Count
+    known_version: Count = 0
+    wait_ms: Count = 0
+    nodes: list[NodeReport]
+    isolation: Isolation = Isolation.NONE
+    observations: list[Observation] = Field(default_factory=list)
+    meters: list[MeterRecord] = Field(default_factory=list, max_length=5000)
+    acknowledgement: Acknowledgement
+    local_hold: Hold | None = None
+
+
+class InputOrder(Shape):
+    """An input to stage before launch: fetch ``/api/v1/agent/blobs/{digest}``."""
+
+    name: str
+    digest: str
+    kind: str
+    size_bytes: Count
+
+
+class RunOrder(Shape):
+    """A run wanted at the site, whole: the agent needs nothing else to start or stop it.
+
+    Attributes:
+        scope: identity under which checkpoints persist across attempts (the workload's id).
+        outputs: names under the output folder to hand over when it ends with status 0.
+        replica: it serves: give it a port and a key, and watch its ``/health``.
+        replica_key: bearer token that the replica must demand.
+        time_limit_s: None for replicas.
+    """
+
+    run: str
+    workload: str
+    scope: str
+    project: str
+    generation: int
+    wanted: RunWanted
+    stop_reason: StopReason | None = None
+    placement: list[DeviceSet]
+    command: list[str] = Field(default_factory=list)
+    recipe: str = ""
+    config: dict[str, object] = Field(default_factory=dict)
+    env: dict[str, str] = Field(default_factory=dict)
+    software_kind: str = "site"
+    software_reference: str = ""
+    inputs: list[InputOrder] = Field(default_factory=list)
+    outputs: list[str] = Field(default_factory=list)
+    attempt: int = 1
+    time_limit_s: int | None = None
+    grace_s: int = 30
+    disk_bytes: Count = 0
+    replica: bool = False
+    replica_key: str = ""
+    metered_until_ms: int | None = None
+
+
+class SyncResponse(Shape):
+    """Everything control wants of the site.
+
+    Attributes:
+        version: of what is wanted here; give it back as ``known_version``.
+        runs: every run that is wanted started or stopped and not yet settled. A run the agent
+            knows and that is not listed is settled: its folders may go after ``keep_ms``.
+        holds: those that cover this site.
+        acknowledged_seq: meters up to here are in the ledger.
+        lease_ms: how long the agent may act on this answer [ms].
+    """
+
+    version: Count
+    generation: Count
+    holds: list[Hold]
+    runs: list[RunOrder]
+    acknowledged_seq: Count
+    lease_ms: Count
+    cut_off: CutOffPolicy
+    now_ms: Count
