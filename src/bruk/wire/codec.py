@@ -1,7 +1,7 @@
 """Domain dataclasses to JSON and back, through Pydantic's type adapters."""
 
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -31,8 +31,9 @@ def load(shape: type[T], data: object) -> T:
         InvalidInput: a field is missing, unknown in type, or out of its enumeration; the message
             names the first such field.
     """
+    adapter = _adapter(cast(Any, shape))
     try:
-        return _adapter(shape).validate_python(data)  # type: ignore[no-any-return]
+        return cast(T, adapter.validate_python(data))
     except ValidationError as error:
         raise InvalidInput(f"{shape.__name__}: {explain(error)}") from None
 
