@@ -17,11 +17,10 @@ def _adapter(shape: Any) -> TypeAdapter[Any]:
 
 def dump(value: object) -> Any:
     """A dataclass (or a list of them) as JSON-serialisable Python values."""
-    return (
-        _adapter(type(value)).dump_python(value, mode="json")
-        if not isinstance(value, list | tuple)
-        else [dump(item) for item in value]
-    )
+    if isinstance(value, list | tuple):
+        return [dump(item) for item in value]
+    shape: Any = type(value)
+    return _adapter(shape).dump_python(value, mode="json")
 
 
 def load(shape: type[T], data: object) -> T:

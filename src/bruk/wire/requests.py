@@ -1,0 +1,301 @@
+"""What clients send to ``/api/v1``, with its limits. Each shape makes its domain value.
+
+Numbers are bounded, names checked and unknown fields refused here, at the door, so that commands
+below it see only sound input.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from bruk.model.artifact import Gate, GateRule
+from bruk.model.name import DISPLAY_NAME_LENGTH_MAX, NAME_PATTERN
+from bruk.model.site import CutOffPolicy
+from bruk.model.switch import HoldScope
+from bruk.model.tenant import Residency
+from bruk.model.workload import EndpointSpec, JobSpec, Purpose, Resources, Software
+from bruk.wire.agent import Shape
+
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
+ProjectId = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?/[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?$"
+    ),
+]
+DisplayName = Annotated[str, StringConstraints(max_length=DISPLAY_NAME_LENGTH_MAX)]
+Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+ShortText = Annotated[str, StringConstraints(max_length=2000)]
+Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_./:-]{1,200}$")]
+EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
+Microeur = Annotated[int, Field(ge=0, le=10**15)]
+Millis = Annotated[int, Field(ge=0, le=10**14)]
+
+
+class ResidencyBody(Shape):
+    """Where work and data may be; an empty list does not limit."""
+
+    countries: list[Country] = Field(default_factory=list, max_length=250)
+    operators: list[DisplayName] = Field(default_factory=list, max_length=100)
+    sites: list[Name] = Field(default_factory=list, max_length=100)
+
+    def value(self) -> Residency:
+        return Residency(tuple(self.countries), tuple(self.operators), tuple(self.sites))
+
+
+class SiteBody(Shape):
+    """A new site."""
+
+    name: Name
+    country: Country
+    grid_zone: Annotated[str, StringConstraints(pattern=r"^[A-Z0-9-]{2,20}$")]
+    display_name: DisplayName = ""
+    operator: DisplayName = ""
+    pue_milli: Annotated[int, Field(ge=1000, le=10_000)] = 1500
+    pue_source: ShortText = "assumed"
+    cut_off: CutOffPolicy = CutOffPolicy.CONTINUE
+    lease_ms: Annotated[int, Field(ge=1000, le=86_400_000)] = 60_000
+    isolation_accepted: bool = False
+
+
+class SiteChange(Shape):
+    """What may change of a site; fields left out stay."""
+
+    display_name: DisplayName | None = None
+    operator: DisplayName | None = None
+    pue_milli: Annotated[int, Field(ge=1000, le=10_000)] | None = None
+    pue_source: ShortText | None = None
+    cut_off: CutOffPolicy | None = None
+    isolation_accepted: bool | None = None
+
+
+class TenantBody(Shape):
+    """A new tenant."""
+
+    name: Name
+    display_name: DisplayName = ""
+    residency: ResidencyBody = Field(default_factory=ResidencyBody)
+    weight: Annotated[int, Field(ge=1, le=1000)] = 1
+    budget_microeur: Microeur | None = None
+    grant_device_ms: Millis | None = None
+
+
+class TenantChange(Shape):
+    """What may change of a tenant; fields left out stay."""
+
+    display_name: DisplayName | None = None
+    residency: ResidencyBody | None = None
+    weight: Annotated[int, Field(ge=1, le=1000)] | None = None
+    grant_device_ms: Millis | None = None
+
+
+class ProjectBody(Shape):
+    """A new project of a tenant."""
+
+    tenant: Name
+    name: Name
+    display_name: DisplayName = ""
+    residency: ResidencyBody = Field(default_factory=ResidencyBody)
+    quota_devices: Annotated[int, Field(ge=0, le=10**6)] | None = None
+    budget_microeur: Microeur | None = None
+
+
+class ProjectChange(Shape):
+    """What may change of a project; fields left out stay."""
+
+    display_name: DisplayName | None = None
+    residency: ResidencyBody | None = None
+    quota_devices: Annotated[int, Field(ge=0, le=10**6)] | None = None
+
+
+class UserBody(Shape):
+    """A new person; the answer carries a one-time login link."""
+
+    name: DisplayName
+    role: Literal["operator", "auditor", "tenant_admin", "member"]
+    tenant: Name | None = None
+
+
+class KeyBody(Shape):
+    """A new API key of a project."""
+
+    name: DisplayName = ""
+    expires_at_ms: Millis | None = None
+
+
+class KeyChange(Shape):
+    """Disable a key, or move its end."""
+
+    disabled: bool | None = None
+    expires_at_ms: Millis | None = None
+
+
+class PriceBody(Shape):
+    """A new version of a price, from ``effective_from_ms`` (now when left out)."""
+
+    resource: Literal["device_time", "tokens_in", "tokens_out"]
+    item: Identifier | Literal["*"] = "*"
+    price_microeur: Microeur
+    effective_from_ms: Millis | None = None
+
+
+class BudgetBody(Shape):
+    """The most that may be spent; null removes the limit."""
+
+    budget_microeur: Microeur | None
+
+
+class ResourcesBody(Shape):
+    """What a gang or a replica needs."""
+
+    nodes: Annotated[int, Field(ge=1, le=100_000)] = 1
+    devices: Annotated[int, Field(ge=1, le=1024)] = 1
+    accelerators: list[Identifier] = Field(default_factory=list, max_length=50)
+    cpu_milli: Annotated[int, Field(ge=0, le=10**7)] = 0
+    memory_bytes: Annotated[int, Field(ge=0, le=2**50)] = 0
+
+    def value(self) -> Resources:
+        return Resources(
+            self.nodes, self.devices, tuple(self.accelerators), self.cpu_milli, self.memory_bytes
+        )
+
+
+class SoftwareBody(Shape):
+    """With what the command is started."""
+
+    kind: Literal["site", "venv", "container", "apptainer"] = "site"
+    reference: Annotated[str, StringConstraints(max_length=500)] = ""
+
+
+class JobSpecBody(Shape):
+    """A job; exactly one of ``command`` and ``recipe``."""
+
+    purpose: Purpose = Purpose.OTHER
+    command: list[Annotated[str, StringConstraints(max_length=100_000)]] = Field(
+        default_factory=list, max_length=1000
+    )
+    recipe: Literal["", "pretrain", "finetune", "evaluate"] = ""
+    config: dict[str, object] = Field(default_factory=dict, max_length=500)
+    env: dict[EnvName, Annotated[str, StringConstraints(max_length=100_000)]] = Field(
+        default_factory=dict, max_length=500
+    )
+    software: SoftwareBody = Field(default_factory=SoftwareBody)
+    resources: ResourcesBody = Field(default_factory=ResourcesBody)
+    inputs: dict[Name, Identifier] = Field(default_factory=dict, max_length=100)
+    outputs: list[Name] = Field(default_factory=list, max_length=100)
+    model: Name | Literal[""] = ""
+    evaluates: Name | Literal[""] = ""
+    sites: list[Name] = Field(default_factory=list, max_length=100)
+    time_limit_s: Annotated[int, Field(ge=1, le=365 * 86_400)] = 3600
+    retry_limit: Annotated[int, Field(ge=0, le=100)] = 1
+    grace_s: Annotated[int, Field(ge=0, le=3600)] = 30
+    disk_bytes: Annotated[int, Field(ge=0, le=2**50)] = 10 * 2**30
+    preemptible: bool = True
+    deadline_at_ms: Millis | None = None
+
+    def value(self) -> JobSpec:
+        return JobSpec(
+            purpose=self.purpose,
+            command=tuple(self.command),
+            recipe=self.recipe,
+            config=dict(self.config),
+            env=dict(self.env),
+            software=Software(self.software.kind, self.software.reference),
+            resources=self.resources.value(),
+            inputs=dict(self.inputs),
+            outputs=tuple(self.outputs),
+            model=self.model,
+            evaluates=self.evaluates,
+            sites=tuple(self.sites),
+            time_limit_s=self.time_limit_s,
+            retry_limit=self.retry_limit,
+            grace_s=self.grace_s,
+            disk_bytes=self.disk_bytes,
+            preemptible=self.preemptible,
+            deadline_at_ms=self.deadline_at_ms,
+        )
+
+
+class JobBody(Shape):
+    """Submit a job. ``project`` may be left out when the caller's key belongs to one."""
+
+    project: ProjectId | None = None
+    name: Name
+    priority: Annotated[int, Field(ge=0, le=100)] = 50
+    spec: JobSpecBody
+
+
+class EndpointBody(Shape):
+    """Serve a model under a name that clients call."""
+
+    project: ProjectId | None = None
+    name: Name
+    model: Name
+    serving_engine: Literal["auto", "transformers", "vllm"] = "auto"
+    resources: ResourcesBody = Field(default_factory=ResourcesBody)
+    replicas: Annotated[int, Field(ge=0, le=1000)] = 1
+    tenants: list[Name | Literal["*"]] = Field(default_factory=list, max_length=1000)
+    sites: list[Name] = Field(default_factory=list, max_length=100)
+    context_tokens: Annotated[int, Field(ge=1, le=10**7)] = 1024
+    grace_s: Annotated[int, Field(ge=0, le=3600)] = 10
+    priority: Annotated[int, Field(ge=0, le=100)] = 60
+
+    def value(self) -> EndpointSpec:
+        return EndpointSpec(
+            model=self.model,
+            serving_engine=self.serving_engine,
+            resources=self.resources.value(),
+            replicas=self.replicas,
+            tenants=tuple(self.tenants),
+            sites=tuple(self.sites),
+            context_tokens=self.context_tokens,
+            grace_s=self.grace_s,
+        )
+
+
+class EndpointChange(Shape):
+    """Scale an endpoint."""
+
+    replicas: Annotated[int, Field(ge=0, le=1000)]
+
+
+class GateBody(Shape):
+    """The rule a model must pass before it may be served."""
+
+    metric: Identifier = "bits_per_byte"
+    baseline: Identifier = "gzip_bits_per_byte"
+    rule: GateRule = GateRule.AT_MOST
+    limit_permille: Annotated[int, Field(ge=0, le=100_000)] = 900
+
+    def value(self) -> Gate:
+        return Gate(self.metric, self.baseline, self.rule, self.limit_permille)
+
+
+class SwitchBody(Shape):
+    """Turn a scope off or on."""
+
+    scope: Literal[HoldScope.PLATFORM, HoldScope.SITE, HoldScope.TENANT, HoldScope.MODEL]
+    target: Identifier | Literal["*"] = "*"
+    reason: ShortText = ""
+
+
+class InvoiceBody(Shape):
+    """Issue an invoice over ``[from_ms, to_ms)``; up to now when left out."""
+
+    tenant: Name
+    from_ms: Millis = 0
+    to_ms: Millis | None = None
+
+
+class CreditBody(Shape):
+    """A correction: an amount given back to a project, with its reason."""
+
+    project: ProjectId
+    amount_microeur: Annotated[int, Field(ge=1, le=10**15)]
+    note: Annotated[str, StringConstraints(min_length=3, max_length=2000)]
+
+
+class LoginBody(Shape):
+    """A one-time login token."""
+
+    token: Annotated[str, StringConstraints(min_length=20, max_length=200)]
