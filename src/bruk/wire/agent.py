@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bruk.model.artifact import ArtifactKind
 from bruk.model.run import DeviceSet, Observed, RunWanted, StopReason
 from bruk.model.site import CutOffPolicy, Isolation, NodeHealth
 from bruk.model.switch import Acknowledgement, Hold
@@ -35,11 +36,24 @@ class NodeReport(Shape):
     health: NodeHealth = NodeHealth.OK
 
 
+class OutputReport(Shape):
+    """An output whose bytes control already has: the agent uploads before it reports."""
+
+    name: str
+    kind: ArtifactKind
+    digest: str
+    size_bytes: Count
+
+
 class Observation(Shape):
     """What the engine sees of one run, cumulative.
 
-    ``artifacts`` are reported only once the agent has handed the outputs to control.
-    ``progress`` is the newest line of the run's progress file.
+    Attributes:
+        progress: the newest line of the run's progress file.
+        outputs: those of the run's order; an output that is missing is absent here and named in
+            ``detail``, and then a job with exit status 0 has failed all the same.
+        interrupted: the agent itself ended it (a hold, the site's own key, the end of the lease,
+            or before it started), so that its end says nothing about the job.
     """
 
     run: str
@@ -55,7 +69,8 @@ class Observation(Shape):
     software: str = ""
     progress: dict[str, float | int | str | None] | None = None
     processes: Count = 0
-    outputs: dict[str, str] = Field(default_factory=dict)
+    outputs: list[OutputReport] = Field(default_factory=list)
+    interrupted: bool = False
 
 
 class MeterRecord(Shape):
@@ -118,6 +133,7 @@ class RunOrder(Shape):
     Attributes:
         scope: identity under which checkpoints persist across attempts (the workload's id).
         outputs: names under the output folder to hand over when it ends with status 0.
+        model: the model it serves or evaluates, for holds on that model; empty if none.
         replica: it serves: give it a port and a key, and watch its ``/health``.
         replica_key: bearer token that the replica must demand.
         time_limit_s: None for replicas.
@@ -143,6 +159,7 @@ class RunOrder(Shape):
     time_limit_s: int | None = None
     grace_s: int = 30
     disk_bytes: Count = 0
+    model: str = ""
     replica: bool = False
     replica_key: str = ""
     metered_until_ms: int | None = None
