@@ -80,7 +80,7 @@ def _sample(documents: Sequence[Document], sample_bytes: int) -> Iterator[str]:
 def special_ids(tokenizer: Tokenizer) -> tuple[int, int, int]:
     """Return the numbers of the tokens that begin a text, end it, and pad."""
     begin, end, pad = (tokenizer.token_to_id(token) for token in SPECIAL_TOKENS)
-    assert begin is not None and end is not None and pad is not None
+    assert None not in (begin, end, pad), "the tokenizer has the special tokens it was trained with"
     return begin, end, pad
 
 
