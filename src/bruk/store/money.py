@@ -1,0 +1,136 @@
+"""Queries of prices, accounts, gateways' budget slices and invoices."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from bruk.model.ledger import Price, Resource
+from bruk.store import rows
+from bruk.store.tables import account, budget_slice, idempotency, invoice, price
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Sums of a project's ledger entries.
+
+    Attributes:
+        decayed_device_ms: use that counts for fair share, as of ``decayed_at_ms`` [device-ms].
+    """
+
+    project: str
+    spent_microeur: int
+    device_ms: int
+    decayed_device_ms: int
+    decayed_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Budget that a gateway may spend for a project, and what the ledger has of it, over all time."""
+
+    gateway: str
+    project: str
+    granted_microeur: int
+    settled_microeur: int
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceRow:
+    """An issued invoice."""
+
+    number: str
+    tenant: str
+    from_ms: int
+    to_ms: int
+    issued_at_ms: int
+    document: dict[str, Any]
+
+
+def add_price(connection: Connection, value: Price) -> None:
+    """A new version of a price."""
+    rows.add(connection, price, value)
+
+
+def prices(connection: Connection) -> list[Price]:
+    """Every version of every price."""
+    statement = select(price).order_by(price.c.resource, price.c.item, price.c.version)
+    return [rows.to_value(Price, row) for row in rows.all_of(connection, statement)]
+
+
+def newest_version(connection: Connection, resource: Resource, item: str) -> int:
+    """The newest version of one price; 0 when there is none."""
+    statement = select(func.max(price.c.version)).where(
+        price.c.resource == resource.value, price.c.item == item
+    )
+    return int(connection.execute(statement).scalar() or 0)
+
+
+def accounts(connection: Connection) -> dict[str, Account]:
+    """Project id to its account."""
+    return {row.project: rows.to_value(Account, row) for row in rows.all_of(connection, select(account))}
+
+
+def set_decayed(connection: Connection, project: str, device_ms: int, at_ms: int) -> None:
+    """Write the decayed use that counts for fair share."""
+    connection.execute(
+        update(account)
+        .where(account.c.project == project)
+        .values(decayed_device_ms=device_ms, decayed_at_ms=at_ms)
+    )
+
+
+def slices(connection: Connection) -> list[Slice]:
+    """Every gateway's slice of every project's budget."""
+    return [rows.to_value(Slice, row) for row in rows.all_of(connection, select(budget_slice))]
+
+
+def set_slice(connection: Connection, value: Slice) -> None:
+    """Write a slice, new or known."""
+    statement = (
+        update(budget_slice)
+        .where(budget_slice.c.gateway == value.gateway, budget_slice.c.project == value.project)
+        .values(granted_microeur=value.granted_microeur, settled_microeur=value.settled_microeur)
+    )
+    if connection.execute(statement).rowcount == 0:
+        connection.execute(insert(budget_slice).values(**rows.to_row(budget_slice, value)))
+
+
+def add_invoice(connection: Connection, value: InvoiceRow) -> None:
+    """Keep an issued invoice."""
+    rows.add(connection, invoice, value)
+
+
+def get_invoice(connection: Connection, number: str) -> InvoiceRow:
+    """The invoice.
+
+    Raises:
+        NotFound: there is none of that number.
+    """
+    return rows.to_value(InvoiceRow, rows.one(connection, invoice, "invoice", number=number))
+
+
+def invoices(connection: Connection, tenant: str | None = None) -> list[InvoiceRow]:
+    """Invoices by number."""
+    statement = select(invoice).order_by(invoice.c.number)
+    if tenant is not None:
+        statement = statement.where(invoice.c.tenant == tenant)
+    return [rows.to_value(InvoiceRow, row) for row in rows.all_of(connection, statement)]
+
+
+def find_answer(connection: Connection, caller: str, key: str) -> tuple[str, int, Any] | None:
+    """What was answered to a caller's idempotency key: the request's fingerprint, status, body."""
+    statement = select(idempotency).where(idempotency.c.caller == caller, idempotency.c.key == key)
+    row = connection.execute(statement).first()
+    return (row.fingerprint, row.status, row.answer) if row else None
+
+
+def keep_answer(
+    connection: Connection, caller: str, key: str, fingerprint: str, status: int, answer: Any, at_ms: int
+) -> None:
+    """Keep what was answered to a caller's idempotency key."""
+    connection.execute(
+        insert(idempotency).values(
+            caller=caller, key=key, fingerprint=fingerprint, status=status, answer=answer, at_ms=at_ms
+        )
+    )
