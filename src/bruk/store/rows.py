@@ -1,6 +1,6 @@
 """Between rows and nouns: one generic way for every table whose columns bear the noun's names."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import fields
 from enum import Enum
 from typing import Any, TypeVar
@@ -67,6 +67,6 @@ def one(connection: Connection, table: Table, what: str, **key: object) -> Row[A
     return row
 
 
-def all_of(connection: Connection, statement: Select[Any]) -> Iterable[Row[Any]]:
+def all_of(connection: Connection, statement: Select[*tuple[Any, ...]]) -> Sequence[Any]:
     """Every row, read at once."""
     return connection.execute(statement).fetchall()

@@ -1,0 +1,196 @@
+"""Who is asking: login links, sessions, command-line tokens, API keys, agents' and gateways' tokens.
+
+Secrets are shown once and stored as SHA-256 of at least 256 bits of chance, which needs no salt
+or slow hash. A credential stops working the moment it is disabled, ended or expired.
+"""
+
+import hashlib
+from dataclasses import replace
+
+from sqlalchemy import Connection
+
+from bruk.control import authorise
+from bruk.control.control import Control
+from bruk.model.errors import InvalidInput, Unauthenticated
+from bruk.model.tenant import SYSTEM, Actor, ApiKey, Role, User
+from bruk.store import people, places
+from bruk.store.people import Credential
+from bruk.wire.requests import KeyBody, KeyChange, UserBody
+
+LOGIN_LINK_MS = 24 * 3_600_000
+SESSION_MS = 12 * 3_600_000
+TOKEN_MS = 365 * 24 * 3_600_000
+KEY_PREFIX = "bk_"
+
+
+def hash_secret(secret: str) -> str:
+    """What is stored of a secret."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def add_user(control: Control, actor: Actor, body: UserBody) -> tuple[User, str]:
+    """A new person and the secret of their one-time login link."""
+    role = Role(body.role)
+    if body.tenant is None:
+        authorise.operate(actor, "add people to the platform")
+    else:
+        authorise.administer(actor, body.tenant, "add people")
+    if (role in (Role.TENANT_ADMIN, Role.MEMBER)) != (body.tenant is not None):
+        raise InvalidInput(
+            "tenant_admin and member belong to a tenant, operator and auditor to the platform", field="tenant"
+        )
+    with control.change(actor, "user.add", body.name) as change:
+        if body.tenant is not None:
+            people.get_tenant(change.connection, body.tenant)
+        user = User(control.clock.new_id("user"), body.name, role, body.tenant, None, False, change.now_ms)
+        people.add_user(change.connection, user)
+        secret = _issue(control, change.connection, "login", user.id, LOGIN_LINK_MS)
+        change.target, change.detail = user.id, {"role": role.value, "tenant": body.tenant}
+    return user, secret
+
+
+def first_operator(control: Control) -> tuple[User, str, str]:
+    """The platform's first operator (made once), a fresh login secret and a command-line token."""
+    with control.change(SYSTEM, "user.first_operator", "") as change:
+        connection = change.connection
+        user = next((found for found in people.users(connection) if found.role is Role.OPERATOR), None)
+        if user is None:
+            user = User(
+                control.clock.new_id("user"), "operator", Role.OPERATOR, None, None, False, change.now_ms
+            )
+            people.add_user(connection, user)
+        login = _issue(control, connection, "login", user.id, LOGIN_LINK_MS)
+        token = _issue(control, connection, "token", user.id, TOKEN_MS)
+        change.target = user.id
+    return user, login, token
+
+
+def _issue(control: Control, connection: Connection, kind: str, user_id: str, life_ms: int) -> str:
+    secret = control.clock.secret()
+    now_ms = control.clock.now_ms()
+    people.add_credential(
+        connection, Credential(hash_secret(secret), kind, user_id, now_ms, now_ms + life_ms)
+    )
+    return secret
+
+
+def log_in(control: Control, login_secret: str, kind: str = "session") -> tuple[User, str]:
+    """Use a login link, once, for a session (or a command-line ``token``).
+
+    Raises:
+        Unauthenticated: the link is unknown, used or expired.
+    """
+    refusal = Unauthenticated(
+        "this login link is not valid, was used already, or has expired; ask for a new one"
+    )
+    digest = hash_secret(login_secret)
+    with control.read() as connection:
+        found = people.find_credential(connection, digest)
+    if found is None or found.kind != "login" or found.expires_at_ms <= control.clock.now_ms():
+        raise refusal
+    actor = Actor("user", found.user_id)
+    with control.change(actor, "user.login", found.user_id) as change:
+        if not people.use_credential(change.connection, digest):
+            raise refusal
+        user = people.get_user(change.connection, found.user_id)
+        life_ms = TOKEN_MS if kind == "token" else SESSION_MS
+        secret = _issue(control, change.connection, kind, user.id, life_ms)
+    return user, secret
+
+
+def log_out(control: Control, secret: str) -> None:
+    """End a session."""
+    with control.database.write() as connection:
+        people.drop_credential(connection, hash_secret(secret))
+
+
+def actor_of(control: Control, secret: str) -> Actor:
+    """Who bears this secret: a person's session or token, or a project's API key.
+
+    Raises:
+        Unauthenticated: nobody, or it is disabled or expired.
+    """
+    digest = hash_secret(secret)
+    now_ms = control.clock.now_ms()
+    with control.read() as connection:
+        if secret.startswith(KEY_PREFIX):
+            key = people.find_key(connection, digest)
+            if key and not key.disabled and (key.expires_at_ms is None or key.expires_at_ms > now_ms):
+                tenant = key.project.split("/", 1)[0]
+                return Actor("key", key.id, Role.MEMBER, tenant, key.project)
+        else:
+            found = people.find_credential(connection, digest)
+            if found and found.kind in ("session", "token") and found.expires_at_ms > now_ms:
+                user = people.get_user(connection, found.user_id)
+                if not user.disabled:
+                    return Actor("user", user.id, user.role, user.tenant, None, user.site)
+    raise Unauthenticated(
+        "the key or token is unknown, disabled or expired; log in again or ask for a new key"
+    )
+
+
+def agent_of(control: Control, secret: str) -> Actor:
+    """The agent that bears this token.
+
+    Raises:
+        Unauthenticated: no site's agent does.
+    """
+    digest = hash_secret(secret)
+    with control.read() as connection:
+        for row in places.agents(connection):
+            if row.token_hash == digest:
+                return Actor("agent", row.site, site=row.site)
+    raise Unauthenticated("this token belongs to no site's agent")
+
+
+def gateway_of(control: Control, secret: str) -> Actor:
+    """The gateway that bears this token.
+
+    Raises:
+        Unauthenticated: no gateway does.
+    """
+    digest = hash_secret(secret)
+    with control.read() as connection:
+        for row in places.gateways(connection):
+            if row.token_hash == digest:
+                return Actor("gateway", row.name, site=row.site)
+    raise Unauthenticated("this token belongs to no gateway")
+
+
+def create_key(control: Control, actor: Actor, project: str, body: KeyBody) -> tuple[ApiKey, str]:
+    """A new API key and its secret, which is shown this once."""
+    authorise.administer(actor, project.split("/", 1)[0], "create keys")
+    with control.change(actor, "key.create", project) as change:
+        people.get_project(change.connection, project)
+        secret = KEY_PREFIX + control.clock.secret()
+        key = ApiKey(
+            control.clock.new_id("key"),
+            project,
+            body.name,
+            secret[:9],
+            hash_secret(secret),
+            change.now_ms,
+            body.expires_at_ms,
+        )
+        people.add_key(change.connection, key)
+        change.target, change.detail = key.id, {"project": project, "prefix": key.prefix}
+    return key, secret
+
+
+def change_key(control: Control, actor: Actor, key_id: str, body: KeyChange) -> ApiKey:
+    """Disable a key, or move its end; gateways hear of it at once."""
+    with control.read() as connection:
+        tenant = people.get_key(connection, key_id).project.split("/", 1)[0]
+    authorise.administer(actor, tenant, "change keys")
+    with control.change(actor, "key.change", key_id, **body.model_dump(exclude_unset=True)) as change:
+        key = replace(people.get_key(change.connection, key_id), **body.model_dump(exclude_unset=True))
+        people.replace_key(change.connection, key)
+    return key
+
+
+def keys(control: Control, actor: Actor, project: str) -> list[ApiKey]:
+    """A project's keys, without their secrets."""
+    authorise.read(actor, project.split("/", 1)[0], project, "project", project)
+    with control.read() as connection:
+        people.get_project(connection, project)
+        return people.keys(connection, project)
