@@ -75,9 +75,19 @@ def priced_unit(unit: str, per: int) -> str:
     return f"{per:,} {unit}".strip()
 
 
+def count(number: int | None) -> str:
+    """A count, or a dash where nobody has said how many."""
+    return "–" if number is None else f"{number:,}"
+
+
 def kilowatt_hours(energy_j: int) -> str:
     """Energy in kilowatt-hours, to the milliwatt-hour."""
     return decimal(round(Fraction(energy_j * 10**6, _J_PER_KWH)), 6, least_places=3)
+
+
+def ratio(milli: int) -> str:
+    """A ratio given in thousandths, with at least two places, such as `1.15`."""
+    return decimal(milli, 3, least_places=2)
 
 
 def grams(carbon_mg: int) -> str:

@@ -97,7 +97,8 @@ def invoice_csv(document: Mapping[str, Any]) -> str:
 def _line_text(line: Mapping[str, Any]) -> list[str]:
     show = display.plain
     name = _RESOURCES.get(line["resource"], line["resource"])
-    title = f"{line['line']:>3}. {name} {show(line['item'])} · {show(line['project'])} · {show(line['site'])}"
+    what = f"{name} {show(line['item'])}".strip()
+    title = f"{line['line']:>3}. {what} · {show(line['project'])} · {show(line['site'])}"
     amount = f"EUR {display.euros_exact(line['amount_microeur'])}"
     if line["resource"] == "credit":
         return [title, f"     {show(line['note']):<47}{amount:>30}"]
@@ -122,7 +123,7 @@ def _energy_text(document: Mapping[str, Any]) -> list[str]:
     out.append(f"  {'together':<31} {_energy_amounts(total)}")
     for factor in document["factors"]:
         out.append(
-            f"  {display.plain(factor['site'])}: PUE {display.decimal(factor['pue_milli'], 3, 2)}, zone "
+            f"  {display.plain(factor['site'])}: PUE {display.ratio(factor['pue_milli'])}, zone "
             f"{display.plain(factor['zone'])} at {display.grams(factor['intensity_mg_per_kwh'])} gCO2e/kWh "
             f"({display.plain(factor['source'])})"
         )

@@ -13,6 +13,9 @@ from typing import Any, Literal
 from bruk.model.errors import InvalidInput
 from bruk.model.switch import Acknowledgement, EnforcerKind, Hold
 
+COUNTS = ("refused", "drained", "stopped", "processes_left")
+"""What an enforcer counts."""
+
 
 class ReceiptMalformed(InvalidInput):
     """A document is no switch receipt, or a field of it is missing or of the wrong type."""
@@ -80,7 +83,6 @@ def issue_receipt(
     """
     rows = [_row(enforcer, header.generation) for enforcer in enforcers]
     rows.sort(key=lambda row: (row["kind"], row["id"]))
-    counts = ("refused", "drained", "stopped", "processes_left")
     document: dict[str, Any] = {
         "document": "switch-receipt",
         "format": 1,
@@ -96,7 +98,7 @@ def issue_receipt(
         "issued_at_ms": header.issued_at_ms,
         "holds": [_hold(hold) for hold in sorted(holds, key=lambda hold: (hold.generation, hold.id))],
         "enforcers": rows,
-        **{name: sum(row[name] for row in rows) for name in counts},
+        **{name: sum(row[name] or 0 for row in rows) for name in COUNTS},
         "checkpoint": dict(checkpoint) if checkpoint is not None else None,
     }
     document["unanswered"] = unanswered(document)
@@ -165,10 +167,8 @@ def _row(enforcer: Enforcer, generation: int) -> dict[str, Any]:
         "generation": word.generation if word else None,
         "at_ms": word.at_ms if word else None,
         "lease_ended_at_ms": enforcer.lease_ended_at_ms,
-        "refused": word.refused if word else 0,
-        "drained": word.drained if word else 0,
-        "stopped": word.stopped if word else 0,
-        "processes_left": word.processes_left if word else 0,
+        # Nothing, rather than zero, stands where nobody has said how many.
+        **{name: getattr(word, name) if word else None for name in COUNTS},
     }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from bruk.reports import display
 from bruk.reports.page import render_page
-from bruk.reports.receipt import nothing_is_left, require_receipt, state_of, unanswered
+from bruk.reports.receipt import COUNTS, nothing_is_left, require_receipt, state_of, unanswered
 
 _STATES = {
     "acknowledged": "acknowledged",
@@ -25,7 +25,7 @@ def conclusion(document: Mapping[str, Any]) -> str:
         document: the body of a receipt.
     """
     silent = unanswered(document)
-    left = sum(row["processes_left"] for row in document["enforcers"])
+    left = sum(row["processes_left"] or 0 for row in document["enforcers"])
     if document["action"] == "on":
         return "Released." if not silent else f"Released; not yet heard from {display.names(silent)}."
     if nothing_is_left(document):
@@ -59,9 +59,10 @@ def receipt_text(document: Mapping[str, Any]) -> str:
     for row in document["enforcers"]:
         state = _STATES[state_of(row, document["generation"])]
         when = f" {display.moment(row['at_ms'])}" if row["at_ms"] is not None else ""
+        refused, drained, stopped, left = (display.count(row[name]) for name in COUNTS)
         out.append(
-            f"  {row['kind'] + ' ' + show(row['id']):<28} {row['refused']:>9,} {row['drained']:>9,} "
-            f"{row['stopped']:>9,} {row['processes_left']:>6,}  {state}{when}"
+            f"  {row['kind'] + ' ' + show(row['id']):<28} {refused:>9} {drained:>9} {stopped:>9} {left:>6}"
+            f"  {state}{when}"
         )
     out += ["", "HOLDS THAT STAND", *(_hold_text(document) or ["  none"]), "", conclusion(document).upper()]
     checkpoint = document["checkpoint"]
