@@ -273,7 +273,8 @@ def _tokens(
     else:
         # BPE training is deterministic, so every process makes the same one.
         tokenizer = train_tokenizer(corpus.train, config.decoder.vocabulary, config.tokenizer_sample_bytes)
-    stream = np.concatenate(encode(tokenizer, corpus.train))
+    begin, end, _pad = special_ids(tokenizer)
+    stream = np.concatenate(encode(tokenizer, corpus.train, begin, end))
     progress.write("tokenize", elapsed_s=round(time.monotonic() - started, 3), tokens=len(stream))
     return tokenizer, stream
 

@@ -8,7 +8,7 @@ Look next at :mod:`bruk.recipes.decoder`, the model that reads these tokens.
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -79,14 +79,13 @@ def _sample(documents: Sequence[Document], sample_bytes: int) -> Iterator[str]:
 
 def special_ids(tokenizer: Tokenizer) -> tuple[int, int, int]:
     """Return the numbers of the tokens that begin a text, end it, and pad."""
-    begin, end, pad = (tokenizer.token_to_id(token) for token in SPECIAL_TOKENS)
-    assert None not in (begin, end, pad), "the tokenizer has the special tokens it was trained with"
-    return begin, end, pad
+    ids = tuple(tokenizer.token_to_id(token) for token in SPECIAL_TOKENS)
+    assert None not in ids, "the tokenizer has the special tokens it was trained with"
+    return cast(tuple[int, int, int], ids)
 
 
-def encode(tokenizer: Tokenizer, documents: Sequence[Document]) -> list[Tokens]:
+def encode(tokenizer: Tokenizer, documents: Sequence[Document], begin: int, end: int) -> list[Tokens]:
     """Encode each document as ``[begin, ..., end]``; special tokens in the text stay text."""
-    begin, end, _pad = special_ids(tokenizer)
     tokenizer.encode_special_tokens = True
     try:
         encoded = tokenizer.encode_batch_fast(
