@@ -6,6 +6,7 @@ adopts what still runs; an engine never starts the same run and generation twice
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
@@ -90,6 +91,17 @@ class Launch:
     network: str = "loopback"
 
 
+class EndCause(StrEnum):
+    """Why a run is ending or has ended; the engine says it, ``detail`` explains it."""
+
+    NONE = ""  # of its own, or not ending at all
+    STOP = "stop"  # ``stop`` was called
+    TIME_LIMIT = "time_limit"
+    DISK = "disk"  # it wrote more than it was allowed
+    MEMORY = "memory"  # it held more than it was allowed
+    START = "start"  # it could not be started
+
+
 @dataclass(frozen=True, slots=True)
 class Status:
     """What the engine sees of one run.
@@ -99,6 +111,7 @@ class Status:
         exit_code: as a shell shows it (128 + signal); None until exited.
         detail: one sentence when something is worth saying (killed for time, for disk, ...).
         cpu_ms: processor time used so far by all its processes, as far as known [ms].
+        cause: who or what is ending it, or has; stays when it has exited.
     """
 
     handle: str
@@ -112,6 +125,7 @@ class Status:
     detail: str = ""
     cpu_ms: int = 0
     placement: tuple[DeviceSet, ...] = field(default=())
+    cause: EndCause = EndCause.NONE
 
 
 class Engine(Protocol):

@@ -1,0 +1,94 @@
+"""What a run has taken of disk and memory, and the cgroup that bounds memory where there is one.
+
+Watching comes a moment late by nature: a run may pass its limit briefly before it is ended. A
+cgroup v2 does better and is taken where the engine was given one. Standard library only: the
+supervisor imports it.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from bruk.engines.local.processes import Process
+
+BLOCK_BYTES = 512  # st_blocks counts these, whatever the file system's own block is (stat(2)).
+
+
+def disk_bytes(folders: Iterable[str]) -> int:
+    """Space allocated under ``folders`` [bytes]: sparse files count what they take, files with
+    several names count once, links are not followed."""
+    total = 0
+    seen: set[tuple[int, int]] = set()
+    queue = list(folders)
+    while queue:
+        try:
+            entries = list(os.scandir(queue.pop()))
+        except OSError:
+            continue  # A folder may go while it is being counted.
+        for entry in entries:
+            try:
+                status = entry.stat(follow_symlinks=False)
+                is_folder = entry.is_dir(follow_symlinks=False)
+            except OSError:
+                continue
+            identity = (status.st_dev, status.st_ino)
+            if identity in seen:
+                continue
+            seen.add(identity)
+            total += status.st_blocks * BLOCK_BYTES
+            if is_folder:
+                queue.append(entry.path)
+    return total
+
+
+def over_memory(processes: Iterable[Process], limit_bytes: int) -> bool:
+    """Whether together they hold more than ``limit_bytes`` resident [bytes].
+
+    Resident sizes count shared pages once for each sharer; only when their sum is too large is
+    the proportional size (``Pss`` in smaps_rollup, proc_pid_smaps(5)) asked for, which costs more.
+    """
+    listed = list(processes)
+    if sum(each.resident_bytes for each in listed) <= limit_bytes:
+        return False
+    return sum(_proportional_bytes(each) for each in listed) > limit_bytes
+
+
+def _proportional_bytes(process: Process) -> int:
+    try:
+        with open(f"/proc/{process.pid}/smaps_rollup", encoding="ascii") as file:
+            for line in file:
+                if line.startswith("Pss:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return process.resident_bytes
+
+
+def make_cgroup(parent: str, name: str, memory_bytes: int) -> str:
+    """A cgroup v2 under ``parent`` with that memory limit; its folder, or "" where it cannot be
+    made (then memory is watched)."""
+    folder = Path(parent) / name
+    try:
+        folder.mkdir(exist_ok=True)
+        (folder / "memory.max").write_text(str(memory_bytes))
+        (folder / "memory.oom.group").write_text("1")
+    except OSError:
+        remove_cgroup(str(folder))
+        return ""
+    return str(folder)
+
+
+def cgroup_out_of_memory(folder: str) -> bool:
+    """Whether the kernel has ended a process there for want of memory."""
+    try:
+        lines = (Path(folder) / "memory.events").read_text().splitlines()
+    except OSError:
+        return False
+    return any(line.startswith("oom_kill ") and line != "oom_kill 0" for line in lines)
+
+
+def remove_cgroup(folder: str) -> None:
+    """Remove an empty cgroup; the kernel's own files in it vanish with it."""
+    with contextlib.suppress(OSError):  # Left behind it costs nothing and limits nobody.
+        os.rmdir(folder)

@@ -1,0 +1,322 @@
+"""The supervisor of one run: ``python -m bruk.engines.local.supervisor FOLDER``.
+
+It outlives Bruk. It starts the order's command, keeps its output, holds its limits, ends it and
+every descendant, and writes how it ended. It never decides whether a run is wanted; ``stop.json``
+or SIGTERM tell it. As a child subreaper it inherits whatever loses its parent, so the run is over
+exactly when the kernel says that it has no children left (ECHILD). If it is itself killed, the
+command dies with it by the death signal and the engine ends the strays.
+
+Standard library only. Monotonic time is the machine's, the same in every process.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from bruk.engines.local import child, limits, records
+from bruk.engines.local.log import Log
+from bruk.engines.local.processes import boot_id, descendants, kill, process, send
+
+TICK_S = 1.0
+ENDING_TICK_S = 0.25
+KILLING_TICK_S = 0.02
+LEFTOVER_GRACE_S = 5
+OVERRUN_GRACE_S = 5
+READ_BYTES = 65536
+READS_MAX = 16  # Then the limits get their turn.
+DRAINS_MAX = 256  # More than any pipe holds: when nothing of the run is left, nothing more comes.
+
+
+class Supervisor:
+    """One run from its start to its end record."""
+
+    def __init__(self, folder: Path, order: records.Order) -> None:
+        self.folder = folder
+        self.order = order
+        self.main: int | None = None
+        self.status: int | None = None
+        self.empty = False
+        self.cause = ""
+        self.detail = ""
+        self.deadline: float | None = None
+        self.killed = False
+        self.started_at_ms = 0
+        self.started = 0.0
+        self._signalled: set[tuple[int, int]] = set()
+        self._seen: list[tuple[int, int]] = []
+        self._disk_base_bytes = 0
+        self._disk_next = 0.0
+        self._cgroup = ""
+
+    def start(self) -> None:
+        """Write who supervises, then start the command.
+
+        Raises:
+            child.StartFailed, OSError, ValueError: nothing of it is left.
+        """
+        child.prctl(child.PR_SET_CHILD_SUBREAPER, 1)
+        order = self.order
+        records.write_reserve(self.folder)
+        if order.disk_bytes:
+            self._disk_base_bytes = limits.disk_bytes(order.writable)
+        if order.memory_bytes and order.cgroup:
+            name = f"bruk-{order.run}-{order.generation}"
+            self._cgroup = limits.make_cgroup(order.cgroup, name, order.memory_bytes)
+        me = process(os.getpid())
+        assert me is not None, "a process sees itself under /proc"
+        self.started_at_ms = time.time_ns() // 1_000_000
+        self.started = time.monotonic()
+        memory_by = "cgroup" if self._cgroup else "watch" if order.memory_bytes else "none"
+        record = records.Record(me.pid, me.start, boot_id(), self.started_at_ms, memory_by)
+        records.write(self.folder / records.RECORD, asdict(record))
+        self.log = Log(self.folder / records.LOG, order.log_bytes)
+        self._pipe, writer = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(self._pipe, False)
+        self._wake = _wake_on_signals()
+        try:
+            self.main = child.spawn(order, writer, self._cgroup)
+        finally:
+            os.close(writer)
+
+    def run(self) -> None:
+        """Watch until nothing of the run is left, then write its end."""
+        poll = select.poll()
+        poll.register(self._pipe, select.POLLIN)
+        poll.register(self._wake, select.POLLIN)
+        next_look = 0.0
+        while not self.empty:
+            for number, _ in poll.poll(self._patience_s() * 1000):
+                if number == self._pipe and not self._keep_output():
+                    poll.unregister(self._pipe)  # Every writer has closed it.
+                if number == self._wake:
+                    self._hear()
+            self._reap()
+            now = time.monotonic()
+            if now >= next_look:
+                next_look = now + TICK_S
+                self._hear_stop_file()
+                self._look()
+            self._proceed(now)
+        self._keep_output(drain=True)
+        self.log.close()
+        self._write_end()
+
+    def ask_to_end(self, cause: str, detail: str, grace_s: float) -> None:
+        """SIGTERM now, SIGKILL after the grace [s]; a later request only shortens the grace."""
+        deadline = time.monotonic() + grace_s
+        if self.deadline is not None:
+            self.deadline = min(self.deadline, deadline)
+            return
+        self.deadline, self.cause, self.detail = deadline, cause, detail
+        try:
+            content = {"cause": cause, "detail": detail}
+            records.write(self.folder / records.STOPPING, content, durable=False)
+        except OSError:
+            pass  # It only explains the state meanwhile; the end record says it again.
+        if self.main is None or self.status is not None:
+            return
+        # The whole group is told, as a terminal does it: a shell would not pass the signal on.
+        # What left the group is its parent's to tell, until that parent is gone.
+        self._signalled = {each.identity for each in descendants([os.getpid()]) if each.group == self.main}
+        with contextlib.suppress(ProcessLookupError):  # It may have ended in between.
+            os.killpg(self.main, signal.SIGTERM)
+
+    def _patience_s(self) -> float:
+        if self.killed:
+            return KILLING_TICK_S
+        return TICK_S if self.deadline is None and self.status is None else ENDING_TICK_S
+
+    def _proceed(self, now: float) -> None:
+        """Move the end along: leftovers of an ended command, then the deadline."""
+        if self.empty:
+            return
+        if self.status is not None:
+            if self.deadline is None:
+                self.deadline = now + min(self.order.grace_s, LEFTOVER_GRACE_S)
+            for each in descendants([os.getpid()]):
+                if each.identity not in self._signalled:
+                    self._signalled.add(each.identity)
+                    send(each.pid, each.start, signal.SIGTERM)
+        if self.deadline is not None and now >= self.deadline:
+            if not self.killed:
+                late = "killed: it did not end within its grace"
+                left = "what it had left running was killed"
+                self.detail = "; ".join(filter(None, [self.detail, late if self.status is None else left]))
+            self.killed = True
+            kill(descendants([os.getpid()]))
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                self.empty = True  # No children and a subreaper: nothing of the run is left.
+                return
+            if pid == 0:
+                return
+            if pid == self.main:
+                self.status = status
+
+    def _hear(self) -> None:
+        """Read the signals that came: SIGTERM asks to end, SIGUSR1 to look at ``stop.json``."""
+        try:
+            numbers = os.read(self._wake, 512)
+        except BlockingIOError:
+            return
+        if signal.SIGTERM in numbers or signal.SIGINT in numbers:
+            self.ask_to_end("stop", "stopped on request", self.order.grace_s)
+        if signal.SIGUSR1 in numbers:
+            self._hear_stop_file()
+
+    def _hear_stop_file(self) -> None:
+        deadline_ms = (records.read(self.folder / records.STOP) or {}).get("deadline_monotonic_ms")
+        if isinstance(deadline_ms, int):
+            self.ask_to_end("stop", "stopped on request", deadline_ms / 1000 - time.monotonic())
+
+    def _look(self) -> None:
+        """Hold the limits, and leave a sign of life for the engine."""
+        order, now = self.order, time.monotonic()
+        found = descendants([os.getpid()])
+        self._show(sorted(each.identity for each in found))
+        if self.deadline is not None:
+            return
+        if order.time_limit_s is not None and now - self.started >= order.time_limit_s:
+            self.ask_to_end("time_limit", f"its time limit of {order.time_limit_s} s ended", order.grace_s)
+        elif self._cgroup and limits.cgroup_out_of_memory(self._cgroup):
+            self.ask_to_end("memory", self._over_memory(), 0)
+        elif order.memory_bytes and not self._cgroup and limits.over_memory(found, order.memory_bytes):
+            self.ask_to_end("memory", self._over_memory(), min(order.grace_s, OVERRUN_GRACE_S))
+        elif order.disk_bytes and now >= self._disk_next:
+            taken = limits.disk_bytes(order.writable) - self._disk_base_bytes
+            # A large tree is counted less often, so that counting takes a twentieth of a core at most.
+            self._disk_next = now + max(TICK_S, 20 * (time.monotonic() - now)) - TICK_S / 2
+            if taken > order.disk_bytes:
+                detail = f"it wrote {taken} bytes where {order.disk_bytes} were allowed"
+                self.ask_to_end("disk", detail, min(order.grace_s, OVERRUN_GRACE_S))
+
+    def _over_memory(self) -> str:
+        return f"it held more memory than the {self.order.memory_bytes} bytes allowed"
+
+    def _show(self, seen: list[tuple[int, int]]) -> None:
+        path = self.folder / records.SEEN
+        try:
+            if seen != self._seen:
+                records.write(path, {"processes": seen}, durable=False)
+                self._seen = seen
+            else:
+                os.utime(path)
+        except OSError:
+            pass  # It helps to find strays; the mark in their environment does so too.
+
+    def _keep_output(self, *, drain: bool = False) -> bool:
+        """Move output from the pipe to the log; False at its end."""
+        reads = 0
+        while reads < (DRAINS_MAX if drain else READS_MAX):
+            reads += 1
+            try:
+                data = os.read(self._pipe, READ_BYTES)
+            except BlockingIOError:
+                return True
+            if not data:
+                return False
+            self.log.append(data)
+        return True
+
+    def _write_end(self) -> None:
+        assert self.status is not None, "the command was waited for"
+        code = exit_code(self.status)
+        usage = os.times()
+        if self._cgroup and limits.cgroup_out_of_memory(self._cgroup):
+            self.cause, self.detail = "memory", self._over_memory()
+        if os.WIFSIGNALED(self.status) and not self.detail:
+            self.detail = f"ended by {signal.Signals(os.WTERMSIG(self.status)).name} from outside Bruk"
+        end = records.End(
+            exit_code=code,
+            started_at_ms=self.started_at_ms,
+            # A step of the wall clock must not stretch or invert what is billed.
+            ended_at_ms=self.started_at_ms + int((time.monotonic() - self.started) * 1000),
+            cause=self.cause,
+            detail=self.detail,
+            cpu_ms=int((usage.children_user + usage.children_system) * 1000),
+        )
+        while True:
+            try:
+                records.write_end(self.folder, end)
+                break
+            except OSError as error:
+                if not self.folder.is_dir():
+                    raise  # Somebody has removed the records: there is nowhere to write to.
+                print(f"cannot write how the run ended ({error}); trying again", flush=True)
+                time.sleep(TICK_S)
+        limits.remove_cgroup(self._cgroup)
+
+
+def exit_code(status: int) -> int:
+    """A wait status as a shell shows it: the code, or 128 + the signal."""
+    return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+
+
+def _wake_on_signals() -> int:
+    """Signals arrive as bytes on the returned descriptor; none of them interrupts anything."""
+    reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+        signal.signal(number, lambda *_: None)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    return reader
+
+
+def _answer(text: str) -> None:
+    """Tell the engine, which reads until all have closed it, then leave its pipe."""
+    with contextlib.suppress(OSError):  # The engine may be gone; the records say everything.
+        os.write(1, text.encode("utf-8", "replace"))
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    os.dup2(null, 1)
+    os.dup2(2, 1)
+
+
+def main(arguments: list[str]) -> int:
+    """Claim the order, leave the engine's process tree, supervise. Answers ``started`` or what
+    went wrong on stdout."""
+    folder = Path(arguments[0])
+    os.umask(0o077)
+    try:
+        os.rename(folder / records.ORDER, folder / records.CLAIMED)
+    except OSError as error:
+        _answer(f"there is no order to claim: {error.strerror}")
+        return 1
+    if os.fork() != 0:
+        os._exit(0)
+    order = records.read_order(folder / records.CLAIMED)
+    if order is None:
+        _answer("the order is damaged")
+        return 1
+    supervisor = Supervisor(folder, order)
+    try:
+        supervisor.start()
+    except (child.StartFailed, OSError, ValueError) as error:
+        _fail(folder, str(error))
+        return 1
+    (folder / records.CLAIMED).unlink()  # It held the environment, which may hold secrets.
+    _answer("started")
+    supervisor.run()
+    return 0
+
+
+def _fail(folder: Path, reason: str) -> None:
+    """Say that nothing was started, on disk as well in case the engine has gone meanwhile."""
+    end = records.End(127, None, None, "start", f"it could not be started: {reason}", 0)
+    # On a full disk the engine finds neither record nor process, which says the same.
+    with contextlib.suppress(OSError):
+        records.write_end(folder, end)
+    (folder / records.CLAIMED).unlink(missing_ok=True)
+    _answer(reason)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
