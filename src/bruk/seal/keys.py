@@ -305,7 +305,8 @@ def _refuse_open_file(path: Path, status: os.stat_result) -> None:
         raise KeyFileUnsafe(f"{path} is no regular file.")
     if status.st_mode & 0o077 or status.st_uid != os.geteuid():
         raise KeyFileUnsafe(
-            f"{path} has mode {stat.S_IMODE(status.st_mode):04o} and owner {status.st_uid}; a private key must be"
+            f"{path} has mode {stat.S_IMODE(status.st_mode):04o} and owner {status.st_uid}; a private key"
+            " must be"
             " readable by its owner alone. Others may have read it: prefer a new key, or run chmod 600."
         )
 
