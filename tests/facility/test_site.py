@@ -36,8 +36,9 @@ def test_essonne_and_borlange_are_as_announced() -> None:
     assert reference_site("borlange").pue_milli == 1150
 
 
-def test_the_power_of_essonne_carries_its_devices() -> None:
-    site = reference_site("essonne")
+@pytest.mark.parametrize("name", ["essonne", "borlange"])
+def test_the_power_of_a_site_carries_its_devices(name: str) -> None:
+    site = reference_site(name)
     device = accelerator(site.accelerator)
 
     assert site.it_power_w is not None

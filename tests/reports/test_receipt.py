@@ -102,6 +102,14 @@ def test_switching_on_never_claims_that_nothing_is_left() -> None:
     assert "The platform" in receipt_html(document)
 
 
+def test_switching_on_says_which_other_holds_still_stand() -> None:
+    on = ReceiptHeader("S-8", "on", "site", "essonne", 8, "ingrid", _AT_MS, _AT_MS)
+    done = _acknowledged(EnforcerKind.AGENT, "essonne", 8)
+
+    assert conclusion(_receipt(done, header=on)) == "Released; one other hold still stands."
+    assert conclusion(issue_receipt(on, [], [done])) == "Released."
+
+
 @given(st.lists(st.sampled_from(["done", "silent", "behind", "busy"]), max_size=6))
 def test_the_claim_holds_exactly_when_everyone_is_done(states: list[str]) -> None:
     made = {

@@ -27,7 +27,7 @@ def conclusion(document: Mapping[str, Any]) -> str:
     silent = unanswered(document)
     left = sum(row["processes_left"] or 0 for row in document["enforcers"])
     if document["action"] == "on":
-        return "Released." if not silent else f"Released; not yet heard from {display.names(silent)}."
+        return _released(silent, len(document["holds"]))
     if nothing_is_left(document):
         return "Nothing is left running."
     if silent:
@@ -104,6 +104,14 @@ def subject(document: Mapping[str, Any]) -> str:
     if document["scope"] == "local":
         return f"{display.plain(document['target'])}, by its own key"
     return f"{document['scope']} {display.plain(document['target'])}"
+
+
+def _released(silent: list[str], holds: int) -> str:
+    if silent:
+        return f"Released; not yet heard from {display.names(silent)}."
+    if holds:
+        return f"Released; {'one other hold still stands' if holds == 1 else f'{holds:,} other holds still stand'}."
+    return "Released."
 
 
 def _hold_text(document: Mapping[str, Any]) -> list[str]:
