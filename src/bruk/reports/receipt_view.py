@@ -110,7 +110,8 @@ def _released(silent: list[str], holds: int) -> str:
     if silent:
         return f"Released; not yet heard from {display.names(silent)}."
     if holds:
-        return f"Released; {'one other hold still stands' if holds == 1 else f'{holds:,} other holds still stand'}."
+        standing = "one other hold still stands" if holds == 1 else f"{holds:,} other holds still stand"
+        return f"Released; {standing}."
     return "Released."
 
 
