@@ -71,6 +71,24 @@ class Pending:
 
 
 @dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What the scheduler must know of an unfinished run beyond the run itself.
+
+    Attributes:
+        preemptible: may be stopped for work of higher priority.
+        model: the model it serves or is about, for holds on models.
+        cpu_milli: cores that it holds on each of its nodes [thousandths]; 0: its devices' share.
+        memory_bytes: memory that it holds on each of its nodes [bytes]; 0: its devices' share.
+    """
+
+    priority: int = 50
+    preemptible: bool = True
+    model: str = ""
+    cpu_milli: int = 0
+    memory_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """The scheduler's whole world at one instant.
 
@@ -79,6 +97,9 @@ class Snapshot:
         runs: unfinished runs, which hold their devices.
         prices_microeur: accelerator name to price of a device-hour, fallback ``*``; a name that
             is missing has no price.
+        run_facts: by id of the run; a run without an entry is never preempted.
+        order: name of the order in which pending items are tried.
+        placement: name of the rule that chooses among the nodes that would do.
     """
 
     now_ms: int
@@ -88,5 +109,6 @@ class Snapshot:
     runs: tuple[Run, ...] = ()
     holds: tuple[Hold, ...] = ()
     prices_microeur: dict[str, int] = field(default_factory=dict)
+    run_facts: dict[str, RunFacts] = field(default_factory=dict)
     order: str = "fair"
     placement: str = "bestfit"

@@ -1,0 +1,285 @@
+"""Refuses any plan that breaks a rule, whoever made it.
+
+It counts everything anew from the snapshot, with none of the scheduler's own code, so that a defect
+there does not excuse itself here. It must never import another module of this room. Production runs
+it before a plan is applied, tests and the twin run it on every plan.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bruk.model.plan import Placement, Plan
+from bruk.model.run import RunWanted
+from bruk.model.site import Isolation, Node, NodeHealth
+from bruk.model.snapshot import Account, Pending, RunFacts, SiteState, Snapshot
+
+# Runs may be stopped only for work of at least this much higher priority; stated in `claim` as well.
+_PREEMPT_BAND = 25
+_MS_PER_HOUR = 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One rule that a plan breaks.
+
+    Attributes:
+        rule: stable, lower case with underscores.
+        subject: the pending item or the run that it is about.
+        detail: what is wrong, in a sentence.
+    """
+
+    rule: str
+    subject: str
+    detail: str
+
+
+def check(snapshot: Snapshot, plan: Plan) -> list[Violation]:
+    """Every rule that the plan breaks on this snapshot; an empty list when it may be applied."""
+    return [
+        *_answers(snapshot, plan),
+        *_places(snapshot, plan),
+        *_rights(snapshot, plan),
+        *_shared_sites(snapshot, plan),
+        *_devices(snapshot, plan),
+        *_limits(snapshot, plan),
+        *_evictions(snapshot, plan),
+    ]
+
+
+def _answers(snapshot: Snapshot, plan: Plan) -> Iterator[Violation]:
+    """Every pending item is answered exactly once, and every answer is about one."""
+    pending = {item.id: item for item in snapshot.pending}
+    answers = [(placement.pending, placement.workload) for placement in plan.placements]
+    answers += [(waiting.pending, waiting.workload) for waiting in plan.waiting]
+    for subject, workload in answers:
+        if subject not in pending:
+            yield Violation("unknown_pending", subject, "The snapshot has no such pending item.")
+        elif pending[subject].workload != workload:
+            yield Violation(
+                "wrong_workload", subject, f"It belongs to {pending[subject].workload}, not {workload}."
+            )
+    times = Counter(subject for subject, _ in answers)
+    for subject in sorted(pending.keys() | times.keys()):
+        if times[subject] == 0:
+            yield Violation("unanswered", subject, "It is neither placed nor told why it waits.")
+        elif times[subject] > 1:
+            yield Violation("answered_twice", subject, f"It is answered {times[subject]} times.")
+    for waiting in plan.waiting:
+        if not waiting.reason.summary or not waiting.reason.advice:
+            yield Violation("no_reason", waiting.pending, "It waits without a summary or without advice.")
+        told = {site.site for site in waiting.reason.sites}
+        silent = sorted({state.site.name for state in snapshot.sites} - told)
+        if silent:
+            yield Violation("site_unexplained", waiting.pending, f"Nothing is said of {', '.join(silent)}.")
+    if plan.now_ms != snapshot.now_ms:
+        yield Violation(
+            "other_instant", "plan", f"It is of {plan.now_ms}, the snapshot of {snapshot.now_ms}."
+        )
+
+
+def _known(snapshot: Snapshot, plan: Plan) -> Iterator[tuple[Placement, Pending]]:
+    pending = {item.id: item for item in snapshot.pending}
+    for placement in plan.placements:
+        if placement.pending in pending:
+            yield placement, pending[placement.pending]
+
+
+def _places(snapshot: Snapshot, plan: Plan) -> Iterator[Violation]:
+    """Gangs are whole, on known, healthy nodes of the accelerator that was asked for."""
+    nodes = _nodes(snapshot)
+    for placement, item in _known(snapshot, plan):
+        resources = item.resources
+        if resources.accelerators and placement.accelerator not in resources.accelerators:
+            yield Violation("accelerator", item.id, f"It did not ask for {placement.accelerator}.")
+        names = [part.node for part in placement.devices]
+        if len(names) != resources.nodes or len(set(names)) != len(names):
+            yield Violation("gang_broken", item.id, f"It needs {resources.nodes} nodes and got {names}.")
+        for part in placement.devices:
+            if len(part.devices) != resources.devices or list(part.devices) != sorted(set(part.devices)):
+                yield Violation(
+                    "gang_broken",
+                    item.id,
+                    f"It needs {resources.devices} devices of {part.node} and got {list(part.devices)}.",
+                )
+            node = nodes.get((placement.site, part.node))
+            if node is None:
+                yield Violation("unknown_node", item.id, f"There is no node {part.node} at {placement.site}.")
+                continue
+            if node.accelerator != placement.accelerator:
+                yield Violation("accelerator", item.id, f"{part.node} has {node.accelerator}.")
+            if node.health is not NodeHealth.OK or node.drained:
+                yield Violation("node_health", item.id, f"{part.node} is drained or {node.health.value}.")
+            if any(not 0 <= device < node.devices for device in part.devices):
+                yield Violation("unknown_device", item.id, f"{part.node} has {node.devices} devices.")
+
+
+def _rights(snapshot: Snapshot, plan: Plan) -> Iterator[Violation]:
+    """Law, choice of sites, holds, connection, back-off and inputs."""
+    sites = {state.site.name: state for state in snapshot.sites}
+    accounts = _accounts(snapshot)
+    for placement, item in _known(snapshot, plan):
+        account = accounts.get(item.project)
+        state = sites.get(placement.site)
+        if account is None:
+            yield Violation("unknown_project", item.id, f"Project {item.project} has no account.")
+        if state is None:
+            yield Violation("unknown_site", item.id, f"There is no site {placement.site}.")
+        if account is None or state is None:
+            continue
+        site = state.site
+        for rules in (account.residency, account.tenant.residency, account.project.residency):
+            rule = rules.refusal(site.country, site.operator, site.name)
+            if rule is not None:
+                yield Violation("residency", item.id, f"{site.name} is not allowed: {rule}.")
+                break
+        if item.sites and site.name not in item.sites:
+            yield Violation("site_choice", item.id, f"It did not ask for {site.name}.")
+        for hold in snapshot.holds:
+            if hold.released_at_ms is None and hold.covers(site.name, account.tenant.name, item.model):
+                yield Violation("held", item.id, f"Hold {hold.id} stands over it at {site.name}.")
+        if not state.connected:
+            yield Violation("site_away", item.id, f"The agent of {site.name} does not answer.")
+        if item.not_before_ms > snapshot.now_ms:
+            yield Violation("backoff", item.id, f"It may not start before {item.not_before_ms}.")
+        if item.inputs_missing:
+            yield Violation("inputs", item.id, f"Inputs are missing: {', '.join(item.inputs_missing)}.")
+
+
+def _shared_sites(snapshot: Snapshot, plan: Plan) -> Iterator[Violation]:
+    """No new work brings a second tenant to a site that cannot keep two apart."""
+    there: dict[str, set[str]] = {}
+    for run in snapshot.runs:
+        if not run.ended:
+            there.setdefault(run.site, set()).add(run.tenant)
+    sites = {state.site.name: state.site for state in snapshot.sites}
+    for placement, item in _known(snapshot, plan):
+        tenants = there.setdefault(placement.site, set())
+        tenant = item.project.split("/", 1)[0]
+        site = sites.get(placement.site)
+        unkept = site is not None and site.isolation is Isolation.NONE and not site.isolation_accepted
+        if unkept and tenants - {tenant}:
+            yield Violation(
+                "isolation", item.id, f"{placement.site} already runs {', '.join(sorted(tenants))}."
+            )
+        tenants.add(tenant)
+
+
+def _devices(snapshot: Snapshot, plan: Plan) -> Iterator[Violation]:
+    """No device twice, and no more cores or memory than a node has."""
+    nodes = _nodes(snapshot)
+    owner: dict[tuple[str, str, int], str] = {}
+    cpu_milli: Counter[tuple[str, str]] = Counter()
+    memory_bytes: Counter[tuple[str, str]] = Counter()
+
+    def take(place: tuple[str, str], devices: tuple[int, ...], asked_cpu: int, asked_memory: int) -> None:
+        node = nodes.get(place)
+        if node is not None and node.devices:
+            cpu_milli[place] += asked_cpu or node.cpu_milli * len(devices) // node.devices
+            memory_bytes[place] += asked_memory or node.memory_bytes * len(devices) // node.devices
+
+    for run in snapshot.runs:
+        if run.ended:
+            continue
+        facts = snapshot.run_facts.get(run.id, RunFacts())
+        for part in run.placement:
+            take((run.site, part.node), part.devices, facts.cpu_milli, facts.memory_bytes)
+            owner.update(((run.site, part.node, device), run.id) for device in part.devices)
+    for placement, item in _known(snapshot, plan):
+        for part in placement.devices:
+            place = (placement.site, part.node)
+            for device in part.devices:
+                other = owner.setdefault((*place, device), item.id)
+                if other != item.id:
+                    yield Violation(
+                        "device_twice", item.id, f"Device {device} of {part.node} is held by {other}."
+                    )
+            take(place, part.devices, item.resources.cpu_milli, item.resources.memory_bytes)
+            node = nodes.get(place)
+            if node is not None and cpu_milli[place] > node.cpu_milli:
+                yield Violation("cpu", item.id, f"{part.node} has {node.cpu_milli} thousandths of a core.")
+            if node is not None and memory_bytes[place] > node.memory_bytes:
+                yield Violation("memory", item.id, f"{part.node} has {node.memory_bytes} bytes of memory.")
+
+
+def _limits(snapshot: Snapshot, plan: Plan) -> Iterator[Violation]:
+    """Prices exist; quotas, budgets and grants cover what the plan gives."""
+    accounts = _accounts(snapshot)
+    held: Counter[str] = Counter()
+    for run in snapshot.runs:
+        if not run.ended:
+            held[run.project] += sum(len(part.devices) for part in run.placement)
+    cost_device_us: Counter[str] = Counter()
+    use_device_ms: Counter[str] = Counter()
+    for placement, item in _known(snapshot, plan):
+        account = accounts.get(item.project)
+        if account is None:
+            continue
+        devices = sum(len(part.devices) for part in placement.devices)
+        held[item.project] += devices
+        quota = account.project.quota_devices
+        if quota is not None and held[item.project] > quota:
+            yield Violation("quota", item.id, f"{item.project} would hold {held[item.project]} of {quota}.")
+        price = snapshot.prices_microeur.get(placement.accelerator, snapshot.prices_microeur.get("*"))
+        if price is None:
+            yield Violation("price", item.id, f"{placement.accelerator} has no price.")
+            continue
+        for key in (item.project, account.tenant.name):
+            cost_device_us[key] += price * devices * item.time_limit_ms
+            use_device_ms[key] += devices * item.time_limit_ms
+    for project, account in sorted(accounts.items()):
+        if not use_device_ms[project] and not cost_device_us[project]:
+            continue
+        tenant = account.tenant
+        siblings = [row for row in accounts.values() if row.tenant.name == tenant.name]
+        left = account.budget_left_microeur
+        if left is not None and cost_device_us[project] > left * _MS_PER_HOUR:
+            yield Violation("budget", project, f"{left} micro-euro are left and the plan may cost more.")
+        # What is left of the tenant's budget is at least what is left for its best-off project.
+        most = max((row.budget_left_microeur or 0 for row in siblings), default=0)
+        if tenant.budget_microeur is not None and cost_device_us[tenant.name] > max(most, 0) * _MS_PER_HOUR:
+            yield Violation(
+                "budget", project, f"Tenant {tenant.name} has {most} micro-euro left for all projects."
+            )
+        grant = account.grant_left_device_ms
+        if grant is not None and use_device_ms[tenant.name] > grant:
+            yield Violation(
+                "grant", project, f"Tenant {tenant.name} has {grant} device-ms of its grant left."
+            )
+
+
+def _evictions(snapshot: Snapshot, plan: Plan) -> Iterator[Violation]:
+    """Only preemptible runs of clearly lower priority are stopped, once, for an item that waits."""
+    runs = {run.id: run for run in snapshot.runs if not run.ended}
+    pending = {item.id: item for item in snapshot.pending}
+    waiting = {row.pending for row in plan.waiting}
+    seen: set[str] = set()
+    for eviction in plan.evictions:
+        run = runs.get(eviction.run)
+        facts = snapshot.run_facts.get(eviction.run)
+        item = pending.get(eviction.for_pending)
+        if run is None:
+            yield Violation("unknown_run", eviction.run, "There is no such unfinished run.")
+            continue
+        if eviction.run in seen or run.wanted is RunWanted.STOP:
+            yield Violation("evicted_twice", eviction.run, "It is stopping already.")
+        seen.add(eviction.run)
+        if facts is None or not facts.preemptible:
+            yield Violation("not_preemptible", eviction.run, "It may not be preempted.")
+        if item is None or item.id not in waiting:
+            yield Violation("evicted_for_nothing", eviction.run, f"{eviction.for_pending} does not wait.")
+        elif facts is not None and item.priority - facts.priority < _PREEMPT_BAND:
+            yield Violation(
+                "priority",
+                eviction.run,
+                f"{item.id} is not {_PREEMPT_BAND} points above its priority {facts.priority}.",
+            )
+
+
+def _nodes(snapshot: Snapshot) -> dict[tuple[str, str], Node]:
+    states: tuple[SiteState, ...] = snapshot.sites
+    return {(state.site.name, node.name): node for state in states for node in state.nodes}
+
+
+def _accounts(snapshot: Snapshot) -> dict[str, Account]:
+    return {account.project.id: account for account in snapshot.accounts}
