@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bruk.journal import Journal, JournalFull, disk
+from bruk.journal import Journal, JournalClosed, JournalFull, disk
 
 
 @pytest.fixture
@@ -152,6 +152,22 @@ def test_a_creation_cut_short_is_repeated(folder: Path, bad_disk: BadDisk) -> No
     with Journal.open(folder, new_id="second") as journal:
         assert journal.journal_id == "second"
         journal.append_durable_sync(b"x")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_defect_in_the_writer_leaves_nobody_waiting(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def defect(descriptor: int) -> None:
+        raise MemoryError("no memory")
+
+    with Journal.open(folder, new_id="j") as journal:
+        journal.append_durable_sync(b"before")
+        monkeypatch.setattr(disk, "sync", defect)
+        with pytest.raises(JournalClosed) as caught:
+            asyncio.run(journal.append_durable(b"lost"))
+        assert isinstance(caught.value.__cause__, MemoryError)
+        with pytest.raises(JournalClosed):
+            journal.append(b"refused")
+        assert payloads(journal) == [b"before"]
 
 
 acts = st.sampled_from(["write_at", "sync", "sync_folder", "create"])

@@ -8,6 +8,7 @@ failed one on the same file, they abandon the file and write anew.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from pathlib import Path
@@ -26,6 +27,8 @@ def write_at(descriptor: int, data: bytes | bytearray | memoryview, offset: int)
     view = memoryview(data)
     while view:
         written = os.pwrite(descriptor, view, offset)
+        if written == 0:
+            raise OSError(errno.EIO, "nothing was written")
         view, offset = view[written:], offset + written
 
 

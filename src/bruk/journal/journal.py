@@ -289,6 +289,8 @@ def _create(folder: Path, journal_id: str) -> str:
     Position.create(folder / "position", _salt(journal_id))
     document = json.dumps({"format": 1, "journal_id": journal_id}).encode()
     os.close(disk.create(folder / _ID_FILE, document))
+    # The folder itself may be new, and its name is durable only once its parent is.
+    disk.sync_folder(folder.parent)
     return journal_id
 
 

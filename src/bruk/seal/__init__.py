@@ -25,16 +25,11 @@ from bruk.seal.errors import (
     SignatureInvalid,
 )
 from bruk.seal.export import write_export
-from bruk.seal.keys import Keyring, PinnedKey, PublicKey, SigningKey
+from bruk.seal.keyring import Keyring, PinnedKey
+from bruk.seal.keys import PublicKey, SigningKey
+from bruk.seal.report import Problem, Trust, VerifyReport
 from bruk.seal.signed import Checkpoint, SignedDocument
-from bruk.seal.verify import (
-    Problem,
-    Trust,
-    VerifyReport,
-    verify_document,
-    verify_document_file,
-    verify_export,
-)
+from bruk.seal.verify import verify_document, verify_document_file, verify_export
 
 __all__ = [
     "GENESIS_HASH",

@@ -1,11 +1,12 @@
-"""Ed25519 keys: made, kept in files that only their owner reads, and pinned by whoever verifies.
+"""Ed25519 keys: made, and kept in files that only their owner reads.
 
 A private key lies in a PKCS#8 PEM file of mode 0600 in a folder of mode 0700. A public key travels as the
 short text `ed25519:` and 43 characters of base64url. A key's id is the first 16 hexadecimal digits of the
 SHA-256 of its 32 public bytes; an id only finds a key, it never proves anything.
 
 This module must never overwrite a key, log one, or accept a key file that others could have read.
-Sources: RFC 8032 (Ed25519), RFC 5958 and RFC 8410 (its PKCS#8 form). Look next at `signed`.
+Sources: RFC 8032 (Ed25519), RFC 5958 and RFC 8410 (its PKCS#8 form). Look next at `keyring` for whom to
+trust, and at `signed` for what is signed.
 """
 
 from __future__ import annotations
@@ -13,10 +14,8 @@ from __future__ import annotations
 import base64
 import os
 import stat
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
@@ -24,12 +23,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from bruk.seal.canonical import sha256_hex
 from bruk.seal.errors import (
-    DocumentMalformed,
     KeyFileExists,
     KeyFileMalformed,
     KeyFileMissing,
     KeyFileUnsafe,
-    KeyUnknown,
     SignatureInvalid,
 )
 
@@ -173,6 +170,7 @@ class SigningKey:
         finally:
             draft.unlink(missing_ok=True)
         _sync_folder(folder)
+        _sync_folder(folder.parent)
 
     @classmethod
     def load(cls, path: Path) -> SigningKey:
@@ -204,100 +202,6 @@ class SigningKey:
         if not isinstance(private, Ed25519PrivateKey):
             raise KeyFileMalformed(f"{path} holds a key of another kind than Ed25519.")
         return cls(private)
-
-
-@dataclass(frozen=True, slots=True)
-class PinnedKey:
-    """A public key trusted for a stretch of a chain: `from_seq` to `to_seq`, both included.
-
-    `chain` None means every chain, `to_seq` None means without end. A key that was rotated out keeps its
-    entry with a `to_seq`, so that what it signed stays valid and what it signs later does not.
-    """
-
-    public_key: PublicKey
-    chain: str | None = None
-    from_seq: int = 0
-    to_seq: int | None = None
-
-    def covers(self, chain: str, seq: int) -> bool:
-        """Whether this key may sign entry `seq` of `chain`."""
-        if self.chain is not None and self.chain != chain:
-            return False
-        return self.from_seq <= seq and (self.to_seq is None or seq <= self.to_seq)
-
-
-@dataclass(frozen=True, slots=True)
-class Keyring:
-    """The public keys a verifier trusts."""
-
-    keys: tuple[PinnedKey, ...]
-
-    @classmethod
-    def of(cls, keys: Iterable[PublicKey]) -> Keyring:
-        """Return a ring that trusts these keys everywhere."""
-        return cls(tuple(PinnedKey(key) for key in keys))
-
-    def for_chain(self, key_id: str, chain: str, seq: int) -> PublicKey:
-        """Return the key with this id that may sign entry `seq` of `chain`.
-
-        :raises KeyUnknown: if the id is not pinned, or not there.
-        """
-        known = self.by_id(key_id)
-        for pinned in self.keys:
-            if pinned.public_key == known and pinned.covers(chain, seq):
-                return known
-        raise KeyUnknown(
-            f"Key {key_id} is pinned, but not for entry {seq} of chain {chain}: it was not in use there.",
-            key_id=key_id,
-        )
-
-    def by_id(self, key_id: str) -> PublicKey:
-        """Return the key with this id, whatever stretch it is trusted for.
-
-        :raises KeyUnknown: if it is not pinned.
-        """
-        for pinned in self.keys:
-            if pinned.public_key.key_id == key_id:
-                return pinned.public_key
-        raise KeyUnknown(
-            f"Key {key_id} is not among the pinned keys. Whoever signed this is not the one you trust, or"
-            " a key is"
-            " missing from your list.",
-            key_id=key_id,
-        )
-
-    def document(self) -> list[dict[str, Any]]:
-        """Return the ring as JSON, to be handed to auditors once over a trusted way."""
-        return [
-            {"key": key.public_key.text, "chain": key.chain, "from_seq": key.from_seq, "to_seq": key.to_seq}
-            for key in self.keys
-        ]
-
-    @classmethod
-    def from_document(cls, document: Any) -> Keyring:
-        """Return the ring that `document()` wrote; a bare string is a key trusted everywhere.
-
-        :raises DocumentMalformed: if it is no such list.
-        :raises KeyFileMalformed: if a key's text cannot be read.
-        """
-        if not isinstance(document, list):
-            raise DocumentMalformed("A keyring is a list of keys.")
-        return cls(tuple(_pinned_from(item) for item in document))
-
-
-def _pinned_from(item: Any) -> PinnedKey:
-    if isinstance(item, str):
-        return PinnedKey(PublicKey.from_text(item))
-    if not isinstance(item, dict) or not isinstance(item.get("key"), str):
-        raise DocumentMalformed("Each key of a keyring is a text, or an object with the field key.")
-    if set(item) - {"key", "chain", "from_seq", "to_seq"}:
-        raise DocumentMalformed("A pinned key has the fields key, chain, from_seq and to_seq only.")
-    chain, from_seq, to_seq = item.get("chain"), item.get("from_seq", 0), item.get("to_seq")
-    if not (chain is None or isinstance(chain, str)) or type(from_seq) is not int:
-        raise DocumentMalformed("A pinned key's chain is a string or null and its from_seq an integer.")
-    if not (to_seq is None or type(to_seq) is int):
-        raise DocumentMalformed("A pinned key's to_seq is an integer or null.")
-    return PinnedKey(PublicKey.from_text(item["key"]), chain, from_seq, to_seq)
 
 
 def _refuse_open_file(path: Path, status: os.stat_result) -> None:

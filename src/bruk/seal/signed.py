@@ -14,7 +14,8 @@ from typing import Any
 from bruk.seal.canonical import canonical_bytes, parse_canonical
 from bruk.seal.chain import Head
 from bruk.seal.errors import DocumentMalformed, NotCanonical
-from bruk.seal.keys import Keyring, SigningKey
+from bruk.seal.keyring import Keyring
+from bruk.seal.keys import SigningKey
 
 _CHECKPOINT_CONTEXT = b"bruk.checkpoint.v1\x00"
 _DOCUMENT_CONTEXT = b"bruk.document.v1\x00"

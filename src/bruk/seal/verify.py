@@ -8,8 +8,7 @@ read: bad evidence is a `VerifyReport` that names the line and the entry.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
@@ -17,87 +16,13 @@ from bruk.seal.canonical import parse_canonical, sha256_hex
 from bruk.seal.chain import Entry, Head, check_next, empty_head
 from bruk.seal.errors import ChainBroken, DocumentMalformed, ExportUnreadable, SealError
 from bruk.seal.export import EXPORT_KIND, EXPORT_VERSION, LINE_BYTES_MAX
-from bruk.seal.keys import Keyring, PublicKey
+from bruk.seal.keyring import Keyring
+from bruk.seal.keys import PublicKey
+from bruk.seal.report import Problem, Trust, VerifyReport
 from bruk.seal.signed import Checkpoint, SignedDocument
 
 _HEADER_FIELDS = {"export", "chain", "keys", "exported_at_ms", "count"}
 _DOCUMENT_BYTES_MAX = 64 * 1024 * 1024
-
-
-class Trust(StrEnum):
-    """Where the keys came from that a verification used."""
-
-    PINNED = "pinned"  # The caller brought them: the report proves who signed.
-    FILE = "file"  # The file brought them: the report proves only that the file agrees with itself.
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """What is wrong and where: the line of the file (from 1) and the entry's number, where there is one."""
-
-    code: str
-    message: str
-    line: int | None = None
-    seq: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class VerifyReport:
-    """The outcome of a verification.
-
-    `entries` counts those that were found good before the problem, if there is one. `notes` are sentences
-    that a reader of the outcome must see beside it.
-    """
-
-    subject: str
-    trust: Trust
-    problem: Problem | None = None
-    chain: str | None = None
-    entries: int = 0
-    head: Head | None = None
-    checkpoint: Checkpoint | None = None
-    key_id: str | None = None
-    checkpoints_compared: int = 0
-    notes: tuple[str, ...] = ()
-
-    @property
-    def ok(self) -> bool:
-        """Whether everything that was checked holds."""
-        return self.problem is None
-
-    def sentences(self) -> tuple[str, ...]:
-        """Return the report as plain sentences, the outcome first."""
-        if self.problem is not None:
-            places = [f"line {self.problem.line}" if self.problem.line is not None else ""]
-            places.append(f"entry {self.problem.seq}" if self.problem.seq is not None else "")
-            place = ", ".join(part for part in places if part)
-            first = f"{self.subject} FAILED{f' at {place}' if place else ''}: {self.problem.message}"
-        elif self.chain is not None:
-            first = (
-                f"{self.subject} verified: {self.entries} entries of chain {self.chain}, signed by"
-                f" key {self.key_id}."
-            )
-        else:
-            first = f"{self.subject} verified: signed by key {self.key_id}."
-        return (first, *self.notes)
-
-    def document(self) -> dict[str, Any]:
-        """Return the report as JSON."""
-        problem = self.problem
-        return {
-            "subject": self.subject,
-            "verified": self.ok,
-            "trust": self.trust.value,
-            "chain": self.chain,
-            "entries": self.entries,
-            "head_hash": self.head.hash if self.head else None,
-            "key_id": self.key_id,
-            "checkpoints_compared": self.checkpoints_compared,
-            "problem": None
-            if problem is None
-            else {"code": problem.code, "message": problem.message, "line": problem.line, "seq": problem.seq},
-            "notes": list(self.notes),
-        }
 
 
 def verify_export(
