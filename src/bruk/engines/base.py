@@ -35,6 +35,13 @@ class UnknownHandle(EngineError):
     kind = ErrorKind.NOT_FOUND
 
 
+class StillRunning(EngineError):
+    """The records of a run that has not ended cannot be dropped."""
+
+    code = "run_still_running"
+    kind = ErrorKind.CONFLICT
+
+
 @dataclass(frozen=True, slots=True)
 class NodeInventory:
     """A node as the engine sees it (see ``model.site.Node``)."""
@@ -172,5 +179,9 @@ class Engine(Protocol):
         ...
 
     def forget(self, handle: str) -> None:
-        """Drop the records of an ended run."""
+        """Drop the records and the output of an ended run; an unknown handle is no error.
+
+        Raises:
+            StillRunning: stop it first.
+        """
         ...

@@ -15,25 +15,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from bruk.engines.base import EngineError, Inventory, Launch, LaunchFailed, Status
+from bruk.engines.base import Inventory, Launch, LaunchFailed, Status, StillRunning
 from bruk.engines.local import records
 from bruk.engines.local.index import Entry, Index
 from bruk.engines.local.look import look
 from bruk.engines.local.processes import MARK, boot_id, end_strays, send
 from bruk.engines.local.slots import LocalConfig, Slots
 from bruk.model.clock import Clock
-from bruk.model.errors import ErrorKind
 from bruk.model.run import Observed
 
 START_TIMEOUT_S = 30
 LOOK_AGAIN_MS = 60_000
-
-
-class StillRunning(EngineError):
-    """The records of a run that has not ended cannot be dropped."""
-
-    code = "run_still_running"
-    kind = ErrorKind.CONFLICT
 
 
 class LocalEngine:
