@@ -15,13 +15,17 @@ if TYPE_CHECKING:
     from transformers import MistralForCausalLM
 
 
-def build_decoder(config: DecoderConfig, special_ids: tuple[int, int, int]) -> "MistralForCausalLM":
+def build_decoder(
+    config: DecoderConfig, vocabulary_size: int, special_ids: tuple[int, int, int]
+) -> "MistralForCausalLM":
     """Build an untrained decoder; the weights follow torch's current seed.
 
     Parameters
     ----------
     config:
         Shape of the decoder.
+    vocabulary_size:
+        Tokens that the tokenizer has; little text makes fewer than were asked for.
     special_ids:
         Numbers of the tokens that begin a text, end it, and pad.
     """
@@ -30,7 +34,7 @@ def build_decoder(config: DecoderConfig, special_ids: tuple[int, int, int]) -> "
     begin_id, end_id, pad_id = special_ids
     return MistralForCausalLM(
         MistralConfig(
-            vocab_size=config.vocabulary,
+            vocab_size=vocabulary_size,
             hidden_size=config.width,
             intermediate_size=config.mlp_width,
             num_hidden_layers=config.layers,

@@ -88,7 +88,10 @@ def refuse_unsupported(body: dict[str, Any]) -> None:
         With a message that names the field.
     """
     for name, neutral in NEUTRAL_VALUES.items():
-        if body.get(name) is not None and body[name] not in neutral:
+        value = body.get(name)
+        # 0 and False are equal in Python, and not the same in JSON.
+        same = any(value == one and isinstance(value, bool) == isinstance(one, bool) for one in neutral)
+        if value is not None and not same:
             raise RefusedError(f"this model's server does not support {name}={body[name]!r}")
     for name, low, high in (("temperature", 0, 2), ("top_p", 0, 1)):
         value = body.get(name)

@@ -43,14 +43,14 @@ class Corpus:
     digest: str
 
 
-def read_corpus(root: Path, field: str = "text", heldout_percent: int = 10) -> Corpus:
+def read_corpus(root: Path, text_field: str = "text", heldout_percent: int = 10) -> Corpus:
     """Read a corpus from a folder or from one file.
 
     Parameters
     ----------
     root:
         The folder or file.
-    field:
+    text_field:
         Field of JSONL records, or column of Parquet files, that holds the text.
     heldout_percent:
         Share of names held out where the corpus does not say [%].
@@ -63,11 +63,11 @@ def read_corpus(root: Path, field: str = "text", heldout_percent: int = 10) -> C
     if not root.exists():
         raise RecipeError(f"there is no corpus at {root}")
     if (root / "train").is_dir() and (root / "heldout").is_dir():
-        train, skipped_train = _read_side(root / "train", field)
-        heldout, skipped_heldout = _read_side(root / "heldout", field)
+        train, skipped_train = _read_side(root / "train", text_field)
+        heldout, skipped_heldout = _read_side(root / "heldout", text_field)
         skipped = skipped_train + skipped_heldout
     else:
-        train, heldout, skipped = _read_and_split(root, field, heldout_percent)
+        train, heldout, skipped = _read_and_split(root, text_field, heldout_percent)
     if not train:
         raise RecipeError(f"the corpus at {root} has no training text")
     return Corpus(tuple(train), tuple(heldout), skipped, _digest(train, heldout))

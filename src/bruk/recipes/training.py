@@ -113,7 +113,7 @@ def train(config: PretrainConfig, corpus: Corpus, place: Place, progress: Progre
         )
     tokenizer, stream = _tokens(config, corpus, state, place, progress)
     torch.manual_seed(config.seed)
-    model: torch.nn.Module = build_decoder(config.decoder, special_ids(tokenizer))
+    model: torch.nn.Module = build_decoder(config.decoder, tokenizer.get_vocab_size(), special_ids(tokenizer))
     model.to(device)
     optimisers = Optimisers(model, config.muon_rate, config.adamw_rate)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
