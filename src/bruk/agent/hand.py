@@ -1,0 +1,391 @@
+"""The site's hand as step functions: what control said in, what is seen out.
+
+``take`` an answer, ``drive`` one step, ``report`` everything. They are given the time and touch no
+network, so that a simulation drives them as the loop in ``agent`` does. Level-triggered: the newest
+word counts, whatever came before it was lost, late or repeated. Look at ``course`` for one run.
+"""
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import bruk
+from bruk.agent.course import Course
+from bruk.agent.local_hold import (
+    LocalAnswer,
+    local_answer,
+    local_generation,
+    standing_local_hold,
+    write_local_answer,
+)
+from bruk.agent.means import Means
+from bruk.agent.meter import SEND_MAX, Meter
+from bruk.agent.record import Phase, RunRecord
+from bruk.agent.standing import Key, Standing
+from bruk.engines.base import EngineError, Inventory, Status, UnknownHandle
+from bruk.journal import JournalError
+from bruk.model.clock import Clock
+from bruk.model.errors import InvalidInput
+from bruk.model.run import Observed
+from bruk.model.site import Isolation
+from bruk.model.switch import Acknowledgement, EnforcerKind, Hold
+from bruk.wire.agent import NodeReport, RunOrder, SyncRequest, SyncResponse
+
+log = logging.getLogger(__name__)
+
+
+class Hand:
+    """Everything one agent knows and does, but for the waiting and the network."""
+
+    def __init__(self, home: Path, means: Means, meter: Meter, clock: Clock) -> None:
+        self._home = home
+        self._means = means
+        self._meter = meter
+        self._boot_id = clock.new_id("boot")
+        self._lock = threading.RLock()
+        self._courses: dict[str, Course] = {}
+        self._orders: dict[str, RunOrder] | None = None
+        self._version = 0
+        self._standing = self._saved = Standing.load(home)
+        self._key = Key(means.site, self._standing)
+        self._inventory = Inventory((), Isolation.NONE)
+        self._inventory_at_ms: int | None = None
+        self._acknowledged = 0
+        self._stopped_before = 0
+        self._local_answer = local_answer(home)
+        self._reported: object = None
+        self._refused_orders: set[str] = set()
+        means.taken_ports = self._taken_ports
+
+    # What control said.
+
+    def take(self, response: SyncResponse, now_ms: int) -> None:
+        """Take in control's answer; one that is older than what is known changes nothing."""
+        with self._lock:
+            try:
+                self._meter.acknowledge(response.acknowledged_seq)
+            except (JournalError, OSError) as error:
+                log.error("the journal could not note what control has: %s", error)
+            if response.version < self._version or response.generation < self._standing.generation:
+                log.warning(
+                    "an answer of version %d is older than %d: ignored", response.version, self._version
+                )
+                return
+            self._version = response.version
+            self._orders = {order.run: order for order in response.runs}
+            self._standing = Standing.of(response, now_ms)
+
+    # What is done.
+
+    def recover(self) -> None:
+        """After a start: find everything of an earlier life again, and start nothing.
+
+        Raises:
+            EngineError: the engine's records cannot be read; there is no safe way on.
+        """
+        with self._lock:
+            for record in self._means.records.load():
+                self._courses[record.run] = Course(record, self._means)
+            for handle in self._means.engine.handles():
+                self._adopt(self._means.engine.recover(handle))
+            for course in self._courses.values():
+                self._find_again(course)
+
+    def drive(self, now_ms: int) -> bool:
+        """One step over everything.
+
+        Args:
+            now_ms: read before the call, so that what is seen alive was alive then [ms].
+
+        Returns:
+            Whether something changed that control should hear at once.
+        """
+        with self._lock:
+            self._look_around(now_ms)
+            self._follow_orders()
+            fresh = self._poll()
+            may_launch = self._orders is not None and not self._standing.lease_ended(now_ms)
+            for course in list(self._courses.values()):
+                with _guarded(course):
+                    course.advance(now_ms, self._key.over(course.record), may_launch)
+                    course.read_progress()
+            for course in self._courses.values():
+                with _guarded(course):
+                    self._measure(course, now_ms, course.record.run in fresh)
+            for course in list(self._courses.values()):
+                with _guarded(course):
+                    self._settle(course, now_ms)
+            self._carry_out(now_ms)
+            return self._signature() != self._reported
+
+    # What is seen.
+
+    def report(self, now_ms: int, wait_ms: int | None = None) -> SyncRequest:
+        """Everything control should know, now."""
+        with self._lock:
+            settings = self._means.settings
+            meters = self._meter.pending()
+            if len(meters) == SEND_MAX:
+                wait_ms = 0
+            elif wait_ms is None:
+                wait_ms = settings.busy_wait_ms if self.active else settings.idle_wait_ms
+            request = SyncRequest(
+                site=self._means.site,
+                agent_version=bruk.__version__,
+                boot_id=self._boot_id,
+                journal=self._meter.journal_id,
+                now_ms=now_ms,
+                known_version=self._version,
+                wait_ms=wait_ms,
+                nodes=[
+                    NodeReport(
+                        name=node.name,
+                        pool=node.pool,
+                        accelerator=node.accelerator,
+                        devices=node.devices,
+                        cpu_milli=node.cpu_milli,
+                        memory_bytes=node.memory_bytes,
+                        domain=node.domain,
+                        health=node.health,
+                    )
+                    for node in self._inventory.nodes
+                ],
+                isolation=self._inventory.isolation,
+                observations=[course.observation() for course in self._courses.values()],
+                meters=meters,
+                acknowledgement=self._acknowledgement(now_ms),
+                local_hold=self._local(),
+            )
+            self._reported = self._signature()
+            return request
+
+    @property
+    def active(self) -> bool:
+        """Whether any run is under way."""
+        return any(course.record.phase is not Phase.ENDED for course in list(self._courses.values()))
+
+    def courses(self) -> list[Course]:
+        """All runs, for shipping their logs."""
+        with self._lock:
+            return list(self._courses.values())
+
+    # Recovery.
+
+    def _adopt(self, status: Status) -> None:
+        course = self._courses.get(status.run)
+        if course is None:
+            record = RunRecord(
+                run=status.run,
+                generation=status.generation,
+                phase=Phase.LIVE,
+                placement=status.placement,
+                handle=status.handle,
+                started_at_ms=status.started_at_ms,
+            )
+            log.warning("run %s was found in the engine without the agent's record: adopted", status.run)
+            course = self._courses[status.run] = Course(record, self._means)
+            course.save()
+        elif course.record.phase in (Phase.STAGING, Phase.LAUNCHING):
+            course.save(phase=Phase.LIVE, handle=status.handle)
+        if course.record.handle == status.handle:
+            course.status = status
+            log.info("run %s adopted: %s", status.run, status.observed.value)
+
+    def _find_again(self, course: Course) -> None:
+        record = course.record
+        if record.phase is Phase.LAUNCHING:
+            # It may have started and ended unseen. To start it again could do the work twice.
+            course.end(
+                Observed.LOST,
+                None,
+                "the agent ended while it launched this run, and the engine does not know it",
+            )
+        elif record.phase is Phase.LIVE and course.status is None:
+            try:
+                course.status = self._means.engine.recover(record.handle)
+            except UnknownHandle:
+                course.end(Observed.LOST, None, "the engine does not know this run any more")
+
+    # Steps of a drive.
+
+    def _look_around(self, now_ms: int) -> None:
+        local = standing_local_hold(self._home)
+        ended = self._standing.lease_ended(now_ms)
+        if ended and not self._key.cut_off and self._standing.heard_at_ms:
+            log.warning("control is away past the lease; policy: %s", self._standing.cut_off.value)
+        self._key = Key(self._means.site, self._standing, local, cut_off=ended)
+        if self._standing.worth_saving_over(self._saved):
+            try:
+                self._standing.save(self._home)
+                self._saved = self._standing
+            except OSError as error:
+                log.error("what control said cannot be written down: %s", error)
+        due = (
+            self._inventory_at_ms is None
+            or now_ms - self._inventory_at_ms >= self._means.settings.inventory_ms
+        )
+        if due:
+            try:
+                self._inventory = self._means.engine.inventory()
+                self._means.nodes = {node.name: node for node in self._inventory.nodes}
+                self._inventory_at_ms = now_ms
+            except EngineError as error:
+                log.error("the engine does not say what it has: %s", error)
+
+    def _follow_orders(self) -> None:
+        if self._orders is None:
+            return
+        for order in self._orders.values():
+            try:
+                self._follow(order)
+            except OSError as error:
+                log.error("the order for run %s cannot be written down, it waits: %s", order.run, error)
+            except InvalidInput as error:
+                if order.run not in self._refused_orders:
+                    log.error("the order for run %s cannot be used: %s", order.run, error)
+                    self._refused_orders.add(order.run)
+        for course in self._courses.values():
+            course.listed = course.record.run in self._orders
+
+    def _follow(self, order: RunOrder) -> None:
+        course = self._courses.get(order.run)
+        if course is None:
+            record = RunRecord(order.run, order.generation, Phase.STAGING, order, tuple(order.placement))
+            course = Course(record, self._means)
+            course.save()
+            self._courses[order.run] = course
+            return
+        known = course.record
+        if known.order is None and order.generation >= known.generation:
+            # Its folders follow from the order's scope, so the course is made anew around it.
+            status = course.status
+            course = Course(replace(known, order=order, generation=order.generation), self._means)
+            course.status = status
+            course.save()
+            self._courses[order.run] = course
+        elif order.generation > known.generation:
+            course.save(order=order, generation=order.generation)
+        if course.record.settled_at_ms is not None:
+            course.save(settled_at_ms=None)
+
+    def _poll(self) -> set[str]:
+        """Look at every live run; returns those that were really seen."""
+        live = [course for course in self._courses.values() if course.record.phase is Phase.LIVE]
+        if not live:
+            return set()
+        try:
+            statuses = self._means.engine.poll([course.record.handle for course in live])
+        except UnknownHandle:
+            statuses = [self._poll_one(course) for course in live]
+        except EngineError as error:
+            log.error("the engine does not answer: %s", error)
+            return set()
+        for course, status in zip(live, statuses, strict=True):
+            course.status = status
+        return {course.record.run for course in live}
+
+    def _poll_one(self, course: Course) -> Status:
+        record = course.record
+        try:
+            return self._means.engine.poll([record.handle])[0]
+        except UnknownHandle:
+            return Status(record.handle, record.run, record.generation, Observed.LOST)
+
+    def _measure(self, course: Course, now_ms: int, fresh: bool) -> None:
+        record, status = course.record, course.status
+        if status is None or record.phase not in (Phase.LIVE, Phase.FINISHING, Phase.ENDED):
+            return
+        until_ms = self._meter.metered_until(record)
+        if until_ms is None:
+            return
+        if record.ended_at_ms is None:
+            due = fresh and record.phase is Phase.LIVE and now_ms - until_ms >= self._means.settings.meter_ms
+        else:
+            due = until_ms < record.ended_at_ms
+        if due:
+            course.save(metered_until_ms=self._meter.measure(record, status, now_ms))
+
+    def _settle(self, course: Course, now_ms: int) -> None:
+        record = course.record
+        if course.listed or self._orders is None or record.phase is not Phase.ENDED or course.busy:
+            return
+        if record.settled_at_ms is None:
+            course.save(settled_at_ms=now_ms)
+        elif now_ms - record.settled_at_ms >= self._means.settings.keep_ms:
+            course.settle()
+            self._meter.forget(record.run)
+            self._stopped_before += record.held
+            del self._courses[record.run]
+
+    # The switch.
+
+    def _carry_out(self, now_ms: int) -> None:
+        """Note what is carried out of the switch, and answer the local key."""
+        if not self._key.held(course.record for course in self._courses.values()):
+            self._acknowledged = max(self._acknowledged, self._standing.generation)
+        generation = local_generation(self._home)
+        if not generation:
+            return
+        left = self._processes_left() if self._key.local else 0
+        known = self._local_answer
+        if left:
+            generation = known.generation if known else 0
+        answer = LocalAnswer(generation, left, self._stopped(), now_ms)
+        if known is None or replace(known, at_ms=now_ms) != answer:
+            try:
+                write_local_answer(self._home, answer)
+                self._local_answer = answer
+            except OSError as error:
+                log.error("the answer to the site's own key cannot be written: %s", error)
+
+    def _acknowledgement(self, now_ms: int) -> Acknowledgement:
+        return Acknowledgement(
+            enforcer=EnforcerKind.AGENT,
+            id=self._means.site,
+            generation=self._acknowledged,
+            at_ms=now_ms,
+            stopped=self._stopped(),
+            processes_left=self._processes_left(),
+        )
+
+    def _processes_left(self) -> int:
+        held = {record.run for record in self._key.held(course.record for course in self._courses.values())}
+        return sum(course.processes for run, course in self._courses.items() if run in held)
+
+    def _stopped(self) -> int:
+        over = (Phase.FINISHING, Phase.ENDED)
+        return self._stopped_before + sum(
+            course.record.held and course.record.phase in over for course in self._courses.values()
+        )
+
+    def _local(self) -> Hold | None:
+        return replace(self._key.local, target=self._means.site) if self._key.local else None
+
+    def _taken_ports(self) -> set[int]:
+        records = [
+            course.record for course in self._courses.values() if course.record.phase is not Phase.ENDED
+        ]
+        return {record.port for record in records} | {record.master_port for record in records}
+
+    def _signature(self) -> object:
+        """What control should hear at once when it changes."""
+        seen = []
+        for course in self._courses.values():
+            found = course.observation()
+            seen.append(
+                (found.run, found.generation, found.observed, found.ready, found.address, found.exit_code)
+            )
+        local = self._key.local.id if self._key.local else ""
+        return seen, self._acknowledged, self._processes_left() == 0, local
+
+
+@contextmanager
+def _guarded(course: Course) -> Iterator[None]:
+    """One run's trouble is not another's: it is logged, and the next step tries again."""
+    try:
+        yield
+    except (OSError, EngineError, JournalError) as error:
+        log.error("run %s waits, for a step failed: %s", course.record.run, error)

@@ -1,0 +1,125 @@
+"""Use of devices, from the engine's true times into the journal, without gap or overlap.
+
+Each record covers ``[from_ms, to_ms)``; the next begins where it ended, also in the agent's next
+life: the newest of the journal, the run's own record and what control says it has is the start.
+The journal keeps records until control has them in the ledger. Prices are not known here.
+"""
+
+import json
+import logging
+from dataclasses import dataclass
+from typing import Protocol
+
+from bruk.agent.record import RunRecord
+from bruk.engines.base import Status
+from bruk.journal import Journal
+from bruk.wire.agent import MeterRecord
+
+log = logging.getLogger(__name__)
+SEND_MAX = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Energy:
+    """What a meter says a run used.
+
+    Attributes:
+        it_energy_j: at the devices or packages [J].
+        quality: ``measured`` or ``shared``.
+        method: how, in a few words.
+    """
+
+    it_energy_j: int
+    quality: str
+    method: str
+
+
+class EnergyReader(Protocol):
+    """A meter at the site; asked once for each stretch of each run, in order of time."""
+
+    def energy(self, status: Status, from_ms: int, to_ms: int) -> Energy | None:
+        """Energy of the run over ``[from_ms, to_ms)``; None where no meter answers."""
+        ...
+
+
+class Meter:
+    """Writes and hands over meter records. Not thread-safe; the hand's lock guards it."""
+
+    def __init__(self, journal: Journal, reader: EnergyReader | None) -> None:
+        self._journal = journal
+        self._reader = reader
+        self._until: dict[str, int] = {}
+        for record in self._pending(None):
+            self._until[record.run] = max(record.to_ms, self._until.get(record.run, 0))
+
+    @property
+    def journal_id(self) -> str:
+        return self._journal.journal_id
+
+    def metered_until(self, record: RunRecord) -> int | None:
+        """Up to where the run is metered, from everything that knows; None before it started."""
+        order = record.order
+        known = [
+            at_ms
+            for at_ms in (
+                record.started_at_ms,
+                record.metered_until_ms,
+                self._until.get(record.run),
+                order.metered_until_ms if order else None,
+            )
+            if at_ms is not None
+        ]
+        return max(known) if known and record.started_at_ms is not None else None
+
+    def measure(self, record: RunRecord, status: Status, until_ms: int) -> int | None:
+        """Journal the run's use up to ``until_ms`` (or its end, if earlier).
+
+        Returns:
+            Up to where it is metered now; None if it never started.
+
+        Raises:
+            JournalError: nothing was written; call again.
+        """
+        start_ms = self.metered_until(record)
+        if start_ms is None:
+            return None
+        end_ms = until_ms if record.ended_at_ms is None else min(until_ms, record.ended_at_ms)
+        if end_ms <= start_ms:
+            return start_ms
+        energy = self._reader.energy(status, start_ms, end_ms) if self._reader else None
+        meter = MeterRecord(
+            seq=0,
+            run=record.run,
+            generation=record.generation,
+            from_ms=start_ms,
+            to_ms=end_ms,
+            device_ms=record.devices_total * (end_ms - start_ms),
+            it_energy_j=energy.it_energy_j if energy else None,
+            quality=energy.quality if energy else "estimated",
+            method=energy.method if energy else "",
+        )
+        self._journal.append_durable_sync(meter.model_dump_json(exclude={"seq"}).encode())
+        self._until[record.run] = end_ms
+        return end_ms
+
+    def pending(self) -> list[MeterRecord]:
+        """The oldest records that control does not have, as many as fit one exchange."""
+        return self._pending(SEND_MAX)
+
+    def acknowledge(self, seq: int) -> None:
+        """Control has everything up to ``seq`` in the ledger; what it cannot have is not believed."""
+        seq = min(seq, self._journal.durable_seq)
+        if seq > self._journal.acknowledged_seq:
+            self._journal.acknowledge(seq)
+
+    def forget(self, run: str) -> None:
+        """The run is settled."""
+        self._until.pop(run, None)
+
+    def _pending(self, limit: int | None) -> list[MeterRecord]:
+        found: list[MeterRecord] = []
+        for entry in self._journal.read_from(self._journal.acknowledged_seq + 1):
+            found.append(MeterRecord(**{**json.loads(entry.payload), "seq": entry.seq}))
+            if limit is not None and len(found) >= limit:
+                break
+        return found
