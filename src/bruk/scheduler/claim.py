@@ -72,7 +72,7 @@ def evictions(board: Board, item: Pending, claim: Claim) -> Iterator[Eviction]:
         yield Eviction(
             run,
             item.id,
-            f"It has priority {board.facts[run].priority} and makes room for work of priority {item.priority};"
+            f"It has priority {board.facts[run].priority} and makes room for priority {item.priority};"
             " it goes on from its last checkpoint when there is room again.",
         )
 

@@ -1,0 +1,274 @@
+"""Worlds to schedule in: small builders, random snapshots, and what applying a plan does."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import strategies as st
+
+from bruk.model.plan import Plan
+from bruk.model.run import DeviceSet, Run, RunWanted, StopReason
+from bruk.model.site import Isolation, Node, NodeHealth, Site
+from bruk.model.snapshot import Account, Pending, RunFacts, SiteState, Snapshot
+from bruk.model.switch import Hold, HoldScope
+from bruk.model.tenant import Project, Residency, Tenant
+from bruk.model.workload import Resources, WorkloadKind
+
+NOW_MS = 1_800_000_000_000
+HOUR_MS = 3_600_000
+PLACES = {"borlange": ("SE", "eco"), "essonne": ("FR", "bruk"), "lumi": ("FI", "csc")}
+ACCELERATORS = ("cpu-slot", "h100-sxm")
+
+
+def node(site="essonne", name="n1", accelerator="cpu-slot", devices=4, **fields):
+    fields = {"cpu_milli": 1000 * devices, "memory_bytes": 2**20 * devices, **fields}
+    return Node(site, name, accelerator, accelerator, devices, **fields)
+
+
+def site(name="essonne", nodes=(), connected=True, isolation=Isolation.USER, **fields):
+    country, operator = PLACES[name]
+    return SiteState(
+        Site(name, name.title(), country, country, operator, isolation=isolation, **fields),
+        tuple(nodes),
+        connected,
+    )
+
+
+def account(project="acme/lab", residency=None, weight=1, tenant_budget=None, quota=None, **fields):
+    tenant_name, name = project.split("/")
+    residency = residency or Residency()
+    return Account(
+        Project(tenant_name, name, name, quota_devices=quota),
+        Tenant(tenant_name, tenant_name, residency, weight, budget_microeur=tenant_budget),
+        residency,
+        **fields,
+    )
+
+
+def pending(id="job_1", project="acme/lab", priority=50, age_ms=0, nodes=1, devices=1, **fields):
+    asked = {key: fields.pop(key) for key in ("accelerators", "cpu_milli", "memory_bytes") if key in fields}
+    fields = {"time_limit_ms": HOUR_MS, **fields}
+    return Pending(
+        id,
+        id.split("#")[0],
+        WorkloadKind.JOB,
+        project,
+        priority,
+        NOW_MS - age_ms,
+        Resources(nodes, devices, **asked),
+        **fields,
+    )
+
+
+def run(id="run_1", project="acme/lab", site="essonne", placement=(("n1", (0,)),), **fields):
+    parts = tuple(DeviceSet(name, devices) for name, devices in placement)
+    fields = {"accelerator": "cpu-slot", "created_at_ms": NOW_MS - HOUR_MS, **fields}
+    return Run(id, f"job_of_{id}", project, site, 1, parts, **fields)
+
+
+def world(sites=None, accounts=None, pending=(), runs=(), **fields):
+    sites = (site(nodes=[node()]),) if sites is None else tuple(sites)
+    accounts = (account(),) if accounts is None else tuple(accounts)
+    prices = fields.pop("prices_microeur", {"*": 1_000_000})
+    return Snapshot(NOW_MS, sites, accounts, tuple(pending), tuple(runs), prices_microeur=prices, **fields)
+
+
+def applied(snapshot: Snapshot, plan: Plan) -> Snapshot:
+    """The snapshot that follows when a plan is carried out and nothing else happens."""
+    items = {item.id: item for item in snapshot.pending}
+    runs = {run.id: run for run in snapshot.runs}
+    facts = dict(snapshot.run_facts)
+    accounts = {account.project.id: account for account in snapshot.accounts}
+    for eviction in plan.evictions:
+        runs[eviction.run] = replace(
+            runs[eviction.run], wanted=RunWanted.STOP, stop_reason=StopReason.PREEMPTED
+        )
+    for placement in plan.placements:
+        item = items.pop(placement.pending)
+        runs[f"run_of_{item.id}"] = Run(
+            f"run_of_{item.id}",
+            item.workload,
+            item.project,
+            placement.site,
+            1,
+            placement.devices,
+            placement.accelerator,
+            snapshot.now_ms,
+        )
+        facts[f"run_of_{item.id}"] = RunFacts(
+            item.priority,
+            item.preemptible,
+            item.model,
+            item.resources.cpu_milli,
+            item.resources.memory_bytes,
+        )
+        price = snapshot.prices_microeur.get(placement.accelerator, snapshot.prices_microeur.get("*"))
+        use_device_ms = item.resources.devices_total * item.time_limit_ms
+        bound_microeur = -(-price * use_device_ms // HOUR_MS)
+        for key, row in accounts.items():
+            if row.tenant.name != accounts[item.project].tenant.name:
+                continue
+            budget, grant = row.budget_left_microeur, row.grant_left_device_ms
+            if budget is not None and (key == item.project or row.tenant.budget_microeur is not None):
+                budget -= bound_microeur
+            accounts[key] = replace(
+                row,
+                budget_left_microeur=budget,
+                grant_left_device_ms=None if grant is None else grant - use_device_ms,
+            )
+    return replace(
+        snapshot,
+        accounts=tuple(accounts.values()),
+        pending=tuple(items.values()),
+        runs=tuple(runs.values()),
+        run_facts=facts,
+    )
+
+
+@st.composite
+def node_lists(draw, site_name):
+    return [
+        node(
+            site_name,
+            f"n{index}",
+            draw(st.sampled_from(ACCELERATORS)),
+            draw(st.integers(1, 4)),
+            domain=draw(st.sampled_from(["", "r1", "r2"])),
+            health=draw(st.sampled_from([NodeHealth.OK] * 6 + [NodeHealth.UNHEALTHY])),
+            drained=draw(st.sampled_from([False] * 6 + [True])),
+        )
+        for index in range(draw(st.integers(0, 4)))
+    ]
+
+
+@st.composite
+def items(draw, id, projects):
+    """Any pending item, most of them modest."""
+    some_sites = st.sampled_from([(), (), (), ("essonne",), ("borlange", "nowhere")])
+    return pending(
+        id,
+        draw(st.sampled_from(projects)),
+        draw(st.sampled_from([10, 50, 50, 75, 100])),
+        draw(st.sampled_from([0, 1000, 2 * HOUR_MS, 3 * HOUR_MS])),
+        draw(st.sampled_from([1, 1, 1, 2, 3])),
+        draw(st.sampled_from([1, 1, 2, 4, 5])),
+        accelerators=draw(st.sampled_from([(), (), ("h100-sxm",), ("cpu-slot", "h100-sxm"), ("mi430x",)])),
+        cpu_milli=draw(st.sampled_from([0, 0, 500, 3000])),
+        memory_bytes=draw(st.sampled_from([0, 0, 2**21])),
+        sites=draw(some_sites),
+        model=draw(st.sampled_from(["", "m1"])),
+        time_limit_ms=draw(st.sampled_from([0, 1, HOUR_MS, 5 * HOUR_MS])),
+        not_before_ms=draw(st.sampled_from([0, 0, 0, NOW_MS, NOW_MS + 5000])),
+        preemptible=draw(st.booleans()),
+        inputs_missing=draw(st.sampled_from([(), (), (), ("corpus",)])),
+        preferred_site=draw(st.sampled_from(["", "essonne", "borlange"])),
+    )
+
+
+@st.composite
+def accounts(draw, project):
+    millions = st.sampled_from([None, None, 0, 1_000_000, 3_500_000, 10**9])
+    return account(
+        project,
+        draw(st.sampled_from([Residency(), Residency(), Residency(("FR",)), Residency((), ("eco", "bruk"))])),
+        draw(st.integers(1, 3)),
+        draw(st.sampled_from([None, 10**9])),
+        draw(st.sampled_from([None, None, 0, 2, 8])),
+        use_device_ms=draw(st.sampled_from([0, 0, 5 * HOUR_MS])),
+        budget_left_microeur=draw(millions),
+        grant_left_device_ms=draw(st.sampled_from([None, None, HOUR_MS, 20 * HOUR_MS])),
+    )
+
+
+@st.composite
+def holds(draw):
+    scope, target = draw(
+        st.sampled_from(
+            [
+                (HoldScope.SITE, "essonne"),
+                (HoldScope.LOCAL, "borlange"),
+                (HoldScope.TENANT, "acme"),
+                (HoldScope.MODEL, "m1"),
+                (HoldScope.PLATFORM, "*"),
+            ]
+        )
+    )
+    released = draw(st.sampled_from([None, NOW_MS]))
+    return Hold(f"hold_{scope.value}", scope, target, 1, "op", NOW_MS, released_at_ms=released)
+
+
+@st.composite
+def runs_on(draw, sites):
+    """Unfinished runs that together hold no device twice, with facts for most of them."""
+    runs, facts = [], {}
+    for state in sites:
+        for each in state.nodes:
+            held = draw(st.integers(0, each.devices))
+            split = draw(st.integers(0, held))
+            for part in (tuple(range(split)), tuple(range(split, held))):
+                if not part:
+                    continue
+                id = f"run_{len(runs)}"
+                wanted = draw(st.sampled_from([RunWanted.START] * 4 + [RunWanted.STOP]))
+                runs.append(
+                    run(
+                        id,
+                        draw(st.sampled_from(["acme/lab", "acme/web", "bolt/lab"])),
+                        state.site.name,
+                        ((each.name, part),),
+                        accelerator=each.accelerator,
+                        wanted=wanted,
+                    )
+                )
+                if draw(st.sampled_from([True, True, False])):
+                    facts[id] = RunFacts(draw(st.sampled_from([10, 50, 75])), draw(st.booleans()))
+    return runs, facts
+
+
+@st.composite
+def snapshots(draw, items_max=7):
+    projects = ("acme/lab", "acme/web", "bolt/lab")
+    sites = [
+        site(
+            name,
+            draw(node_lists(name)),
+            draw(st.sampled_from([True] * 5 + [False])),
+            draw(st.sampled_from([Isolation.USER, Isolation.USER, Isolation.NONE])),
+            isolation_accepted=draw(st.booleans()),
+        )
+        for name in sorted(PLACES)[: draw(st.integers(0, 3))]
+    ]
+    runs, facts = draw(runs_on(sites))
+    rows = [draw(accounts(project)) for project in projects]
+    return world(
+        sites,
+        rows,
+        [draw(items(f"job_{index}", projects)) for index in range(draw(st.integers(0, items_max)))],
+        runs,
+        holds=tuple(draw(st.lists(holds(), max_size=1))),
+        prices_microeur=draw(
+            st.sampled_from([{"*": 1_000_000}, {"cpu-slot": 10_000}, {}, {"*": 7, "h100-sxm": 0}])
+        ),
+        run_facts=facts,
+        order=draw(st.sampled_from(["fair", "fair", "fair", "fifo"])),
+    )
+
+
+@pytest.fixture(scope="session")
+def lab():
+    """The builders and strategies of this room."""
+    return SimpleNamespace(
+        NOW_MS=NOW_MS,
+        HOUR_MS=HOUR_MS,
+        node=node,
+        site=site,
+        account=account,
+        pending=pending,
+        run=run,
+        world=world,
+        applied=applied,
+        items=items,
+        holds=holds,
+        accounts=accounts,
+        snapshots=snapshots,
+    )

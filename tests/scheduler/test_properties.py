@@ -1,0 +1,130 @@
+"""What holds of every plan for every world."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bruk.model.reason import ReasonCode
+from bruk.model.run import RunWanted
+from bruk.scheduler import check, schedule
+
+CODES = list(ReasonCode)
+EXAMPLES = settings(max_examples=150, deadline=None)
+
+
+def canonical(plan):
+    return json.dumps(asdict(plan), sort_keys=True).encode()
+
+
+@EXAMPLES
+@given(data=st.data())
+def test_the_checker_finds_nothing(lab, data):
+    snapshot = data.draw(lab.snapshots())
+    assert check(snapshot, schedule(snapshot)) == []
+
+
+@EXAMPLES
+@given(data=st.data())
+def test_a_plan_applied_and_decided_again_is_empty(lab, data):
+    snapshot = data.draw(lab.snapshots())
+    after = lab.applied(snapshot, schedule(snapshot))
+    again = schedule(after)
+    assert again.placements == ()
+    assert again.evictions == ()
+    assert check(after, again) == []
+
+
+@EXAMPLES
+@given(data=st.data())
+def test_the_order_in_which_a_snapshot_lists_things_does_not_matter(lab, data):
+    snapshot = data.draw(lab.snapshots())
+    chance = random.Random(data.draw(st.integers(0, 1000)))
+
+    def mixed(items):
+        return tuple(chance.sample(items, len(items)))
+
+    shuffled = replace(
+        snapshot,
+        sites=mixed([replace(state, nodes=mixed(state.nodes)) for state in snapshot.sites]),
+        accounts=mixed(snapshot.accounts),
+        pending=mixed(snapshot.pending),
+        runs=mixed(snapshot.runs),
+        holds=mixed(snapshot.holds),
+        run_facts=dict(mixed(list(snapshot.run_facts.items()))),
+    )
+    assert canonical(schedule(shuffled)) == canonical(schedule(snapshot))
+
+
+@EXAMPLES
+@given(data=st.data())
+def test_no_eviction_is_superfluous(lab, data):
+    """When all but one of the runs stopped for an item were gone, it could still not start."""
+    snapshot = data.draw(lab.snapshots())
+    plan = schedule(snapshot)
+    after = lab.applied(snapshot, plan)
+    for eviction in plan.evictions:
+        others = {run.id for run in after.runs if run.wanted is RunWanted.STOP and run.id != eviction.run}
+        alone = replace(
+            after,
+            pending=tuple(item for item in after.pending if item.id == eviction.for_pending),
+            runs=tuple(
+                replace(run, wanted=RunWanted.START) if run.id == eviction.run else run
+                for run in after.runs
+                if run.id not in others
+            ),
+            run_facts={},
+        )
+        if len({row.for_pending for row in plan.evictions}) == 1 and len(others) == len(plan.evictions) - 1:
+            assert schedule(alone).placements == ()
+
+
+SCRIPT = """
+import json, pickle, sys
+from dataclasses import asdict
+from bruk.scheduler import schedule
+for snapshot in pickle.load(sys.stdin.buffer):
+    print(json.dumps(asdict(schedule(snapshot)), sort_keys=True))
+"""
+
+
+def test_the_same_bytes_under_any_hash_seed(lab):
+    import pickle
+
+    snapshots = []
+
+    @settings(max_examples=40, deadline=None, database=None, derandomize=True)
+    @given(data=st.data())
+    def collect(data):
+        snapshots.append(data.draw(lab.snapshots()))
+
+    collect()
+    outputs = []
+    for seed in ("0", "1", "4242"):
+        done = subprocess.run(
+            [sys.executable, "-c", SCRIPT],
+            input=pickle.dumps(snapshots),
+            capture_output=True,
+            check=True,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            cwd=Path(__file__).parent,
+        )
+        outputs.append(done.stdout)
+    assert len(outputs[0].splitlines()) == len(snapshots)
+    assert b'"placements": [{' in outputs[0]
+    assert outputs[0] == outputs[1] == outputs[2]
+
+
+@pytest.mark.parametrize("field", ["order", "placement"])
+def test_an_unknown_policy_is_named_with_what_exists(lab, field):
+    from bruk.scheduler import UnknownPolicy
+
+    with pytest.raises(UnknownPolicy, match="'nonesuch'.*(bestfit|fair, fifo)"):
+        schedule(replace(lab.world(), **{field: "nonesuch"}))
