@@ -2,7 +2,8 @@
 
 Limits apply to a key and to its project alike: a request passes only if every limit that it falls
 under lets it. Rates are token buckets in exact integers: a bucket holds a minute's worth, is full at
-first and refills evenly. Time is given by the caller and may stand still; a step back counts as
+first and refills evenly, so a burst after quiet can bring twice the limit into one minute, and the long
+run never exceeds the rate. Time is given by the caller and may stand still; a step back counts as
 standing still. It must never let a refused request use up part of another limit.
 """
 
