@@ -68,7 +68,6 @@ class LedgerEntry:
             replica's device time.
         it_energy_j: energy of the devices and their share of the node [J].
         carbon_mg: location-based [mg CO2e].
-        payer: ``tenant`` or ``operator`` (idle replicas and the platform's own work).
         prev, hash: the chain (see ``seal``).
     """
 

@@ -49,10 +49,14 @@ def append_ledger(connection: Connection, entries: Sequence[LedgerEntry]) -> lis
     known = set(connection.execute(select(ledger.c.key).where(ledger.c.key.in_(keys))).scalars())
     added: list[LedgerEntry] = []
     top = head(connection, LEDGER)
+    # Invoices cut the ledger by time of entry, so that time never runs back along the chain, even
+    # when the machine's clock does.
+    newest_ms = connection.execute(select(func.max(ledger.c.at_ms))).scalar() or 0
     for entry in entries:
         if entry.key in known:
             continue
         known.add(entry.key)
+        entry = replace(entry, at_ms=max(entry.at_ms, newest_ms))
         sealed = extend(top, _body(entry))
         top = sealed.head
         added.append(replace(entry, seq=sealed.seq, prev=sealed.prev, hash=sealed.hash))

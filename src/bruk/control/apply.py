@@ -1,0 +1,71 @@
+"""Plan and apply: snapshot, decide, re-check against the newest state, commit what still holds."""
+
+import logging
+from dataclasses import replace
+
+from sqlalchemy import Connection
+
+from bruk.control import snapshot
+from bruk.control.control import Control
+from bruk.control.stop import stop
+from bruk.model.plan import Placement, Plan
+from bruk.model.run import Run, StopReason
+from bruk.model.tenant import SYSTEM
+from bruk.model.workload import WorkloadKind
+from bruk.scheduler import check, schedule
+from bruk.store import work
+
+log = logging.getLogger(__name__)
+
+
+def step_schedule(control: Control) -> bool:
+    """One cycle of the scheduler; True if anything changed."""
+    with control.read() as connection:
+        seen = snapshot.take(connection, control.clock.now_ms())
+    plan = schedule(seen)
+    with control.database.write() as connection:
+        fresh = snapshot.take(connection, seen.now_ms)
+        violations = check(fresh, plan)
+        if violations:
+            # Something changed under the plan. It is dropped whole; the next cycle sees the change.
+            log.info("plan dropped, %d of its parts no longer hold: %s", len(violations), violations[0])
+            return True
+        return _commit(control, connection, plan)
+
+
+def _commit(control: Control, connection: Connection, plan: Plan) -> bool:
+    for placement in plan.placements:
+        _place(control, connection, placement)
+    for eviction in plan.evictions:
+        record = work.get_run(connection, eviction.run)
+        stop(control, connection, record.run, StopReason.PREEMPTED, eviction.detail)
+    waiting_changed = work.replace_waiting(connection, plan.waiting, plan.now_ms)
+    return bool(plan.placements or plan.evictions or waiting_changed)
+
+
+def _place(control: Control, connection: Connection, placement: Placement) -> None:
+    workload = work.get_workload(connection, placement.workload)
+    now_ms = control.clock.now_ms()
+    run = Run(
+        id=control.clock.new_id("run"),
+        workload=workload.id,
+        project=workload.project,
+        site=placement.site,
+        attempt=work.attempts(connection, workload.id) + 1,
+        placement=placement.devices,
+        accelerator=placement.accelerator,
+        created_at_ms=now_ms,
+    )
+    key = control.clock.secret() if workload.kind is WorkloadKind.ENDPOINT else ""
+    work.add_run(connection, run, key, placement)
+    if workload.not_before_ms:
+        work.replace_workload(connection, replace(workload, not_before_ms=0))
+    control.audit(
+        connection,
+        SYSTEM,
+        "run.place",
+        run.id,
+        workload=workload.id,
+        site=placement.site,
+        devices={part.node: list(part.devices) for part in placement.devices},
+    )

@@ -1,0 +1,79 @@
+"""Commands on artifacts: content-addressed bytes with an owner."""
+
+from collections.abc import Iterable
+from typing import BinaryIO
+
+from bruk.control import authorise
+from bruk.control.control import Control
+from bruk.model.artifact import Artifact, ArtifactKind
+from bruk.model.errors import Conflict
+from bruk.model.name import check_name
+from bruk.model.tenant import Actor
+from bruk.store import goods, people
+
+
+def put(
+    control: Control,
+    actor: Actor,
+    project: str,
+    name: str,
+    kind: ArtifactKind,
+    chunks: Iterable[bytes],
+    expected_digest: str | None = None,
+) -> Artifact:
+    """Keep bytes under a name; the same bytes are stored once.
+
+    Raises:
+        InvalidInput: the name is not usable, or the bytes do not have the expected digest.
+        DiskFull: there is no space; nothing was kept.
+    """
+    authorise.work(actor, project, "put data")
+    check_name(name, "artifact name")
+    with control.read() as connection:
+        people.get_project(connection, project)
+    artifact_id = control.clock.new_id("art")
+    digest, size_bytes = control.blobs.put(artifact_id, chunks, expected_digest)
+    with control.change(
+        actor, "data.put", artifact_id, name=name, digest=digest, size_bytes=size_bytes
+    ) as change:
+        artifact = Artifact(artifact_id, project, name, kind, digest, size_bytes, change.now_ms)
+        goods.add_artifact(change.connection, artifact)
+    return artifact
+
+
+def get(control: Control, actor: Actor, artifact_id: str) -> Artifact:
+    """An artifact's row."""
+    with control.read() as connection:
+        artifact = goods.get_artifact(connection, artifact_id)
+    authorise.read(actor, artifact.project.split("/")[0], artifact.project, "artifact", artifact_id)
+    return artifact
+
+
+def content(control: Control, actor: Actor, artifact_id: str) -> tuple[Artifact, BinaryIO]:
+    """An artifact's bytes."""
+    artifact = get(control, actor, artifact_id)
+    return artifact, control.blobs.open(artifact.digest)
+
+
+def artifacts(control: Control, actor: Actor, project: str | None) -> list[Artifact]:
+    """The artifacts that the caller may see."""
+    with control.read() as connection:
+        found = goods.artifacts(connection, project=project)
+    return [item for item in found if authorise.may_read(actor, item.project.split("/")[0], item.project)]
+
+
+def remove(control: Control, actor: Actor, artifact_id: str) -> None:
+    """Forget an artifact; its bytes go when nobody else has the same.
+
+    Raises:
+        Conflict: a model is made of it.
+    """
+    artifact = get(control, actor, artifact_id)
+    authorise.work(actor, artifact.project, "remove data")
+    with control.change(actor, "data.remove", artifact_id, digest=artifact.digest) as change:
+        if goods.artifact_in_use(change.connection, artifact_id):
+            raise Conflict(f"{artifact_id} is a model's; retire the model first", id=artifact_id)
+        goods.remove_artifact(change.connection, artifact_id)
+        last = not goods.digest_used(change.connection, artifact.digest)
+    if last:
+        control.blobs.remove(artifact.digest)

@@ -1,0 +1,89 @@
+"""Commands on endpoints: replicas of one model behind one name at the gateway."""
+
+from dataclasses import replace
+
+from bruk.control import authorise, models
+from bruk.control.control import Control
+from bruk.control.jobs import project_of
+from bruk.model.artifact import Stage
+from bruk.model.errors import Conflict, GateNotPassed, NotFound
+from bruk.model.tenant import Actor
+from bruk.model.workload import Wanted, Workload, WorkloadKind
+from bruk.store import people, work
+from bruk.wire.requests import EndpointBody
+
+
+def create(control: Control, actor: Actor, body: EndpointBody) -> Workload:
+    """Serve a model.
+
+    Raises:
+        GateNotPassed: the model has not passed its gate.
+        Conflict: an endpoint of this name is open already.
+    """
+    project = project_of(actor, body.project)
+    authorise.work(actor, project, "serve models")
+    with control.change(actor, "endpoint.create", body.name, model=body.model) as change:
+        people.get_project(change.connection, project)
+        model = models.own_model(change.connection, project, body.model)
+        if model.stage not in (Stage.VALIDATED, Stage.SERVED):
+            raise GateNotPassed(_gate_refusal(model.id, model.stage, bool(model.evaluations)), model=model.id)
+        if work.find_endpoint(change.connection, body.name) is not None:
+            raise Conflict(f"there is an endpoint {body.name!r} already", id=body.name)
+        endpoint = Workload(
+            control.clock.new_id("ep"),
+            body.name,
+            project,
+            WorkloadKind.ENDPOINT,
+            body.value(),
+            change.now_ms,
+            actor.id,
+            body.priority,
+        )
+        work.add_workload(change.connection, endpoint)
+        if model.stage is Stage.VALIDATED:
+            models.move(change.connection, model, Stage.SERVED)
+        change.target = endpoint.id
+    return endpoint
+
+
+def _gate_refusal(model: str, stage: Stage, evaluated: bool) -> str:
+    if stage is Stage.RETIRED:
+        return f"model {model} is retired and is not served any more"
+    if evaluated:
+        return f"model {model} did not pass its gate in its last evaluation and cannot be served"
+    return f"model {model} has not been evaluated: run an evaluation that passes its gate, then serve it"
+
+
+def get(control: Control, actor: Actor, name: str) -> Workload:
+    """The open endpoint of this name, if the caller may see it.
+
+    Raises:
+        NotFound: there is none.
+    """
+    with control.read() as connection:
+        endpoint = work.find_endpoint(connection, name)
+    if endpoint is None:
+        raise NotFound(f"there is no endpoint {name!r}", what="endpoint", id=name)
+    authorise.read(actor, endpoint.tenant, endpoint.project, "endpoint", name)
+    return endpoint
+
+
+def scale(control: Control, actor: Actor, name: str, replicas: int) -> Workload:
+    """Keep another number of replicas."""
+    found = get(control, actor, name)
+    authorise.work(actor, found.project, "scale endpoints")
+    with control.change(actor, "endpoint.scale", found.id, replicas=replicas) as change:
+        endpoint = work.get_workload(change.connection, found.id)
+        endpoint = replace(endpoint, spec=replace(endpoint.endpoint, replicas=replicas), not_before_ms=0)
+        work.replace_workload(change.connection, endpoint)
+    return endpoint
+
+
+def remove(control: Control, actor: Actor, name: str) -> Workload:
+    """Stop serving under this name; replicas get their grace and end."""
+    found = get(control, actor, name)
+    authorise.work(actor, found.project, "remove endpoints")
+    with control.change(actor, "endpoint.remove", found.id) as change:
+        endpoint = replace(work.get_workload(change.connection, found.id), wanted=Wanted.STOP)
+        work.replace_workload(change.connection, endpoint)
+    return endpoint

@@ -1,0 +1,219 @@
+"""Control's side of the gateways' exchange: take usage in, answer with a signed lease.
+
+The lease is everything a gateway may rely on. It ends after ``LEASE_MS``; a gateway that has not
+heard of a newer one by then refuses everything, so keys and switches never outlive their word by
+more than that.
+"""
+
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection
+
+from bruk.admission.tariff import PriceBook
+from bruk.control import meter
+from bruk.control.control import Control
+from bruk.control.spending import spending
+from bruk.control.switch import GENERATION
+from bruk.model.artifact import Stage
+from bruk.model.errors import Forbidden, PriceMissing
+from bruk.model.ledger import LedgerEntry, Resource
+from bruk.model.run import RunWanted
+from bruk.model.site import Site
+from bruk.model.switch import EnforcerKind
+from bruk.model.tenant import Actor
+from bruk.model.workload import Wanted, Workload, WorkloadKind
+from bruk.seal import SignedDocument
+from bruk.store import counters, goods, money, people, places, work
+from bruk.store import switch as switch_store
+from bruk.store.money import Slice
+from bruk.wire.gateway import (
+    GatewayAnswer,
+    GatewaySync,
+    KeyGrant,
+    Lease,
+    ModelRoute,
+    ProjectGrant,
+    ReplicaRoute,
+    TokenPrice,
+)
+
+LEASE_MS = 10_000
+LEASE_KIND = "lease"
+# One grant of budget to a gateway: small enough that several share a budget fairly, large enough
+# that a grant outlasts an exchange. A gateway is topped up when less than this is unspent.
+SLICE_MICROEUR = 2_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What an exchange changed: whether others wait for it."""
+
+    changed: bool
+    booked: int
+
+
+def receive(control: Control, actor: Actor, request: GatewaySync) -> Received:
+    """Take in usage and acknowledgement.
+
+    Raises:
+        Forbidden: the token belongs to another gateway.
+    """
+    if actor.id != request.gateway:
+        raise Forbidden(f"this token belongs to the gateway {actor.id}, not to {request.gateway}")
+    with control.database.write() as connection:
+        row = places.get_gateway(connection, actor.id)
+        now_ms = control.clock.now_ms()
+        known_seq = row.usage_seq if row.journal == request.journal else 0
+        fresh = [record for record in request.usage if record.seq > known_seq]
+        booked = meter.take_tokens(control, connection, row.name, request.journal, fresh)
+        _settle_slices(connection, row.name, booked)
+        said = replace(request.acknowledgement, enforcer=EnforcerKind.GATEWAY, id=row.name, at_ms=now_ms)
+        before = next(
+            (
+                item
+                for item in switch_store.acknowledgements(connection)
+                if item.enforcer is EnforcerKind.GATEWAY and item.id == row.name
+            ),
+            None,
+        )
+        switch_store.acknowledge(connection, said)
+        places.replace_gateway(
+            connection,
+            replace(
+                row,
+                last_sync_at_ms=now_ms,
+                journal=request.journal,
+                usage_seq=max([known_seq, *(record.seq for record in fresh)]),
+            ),
+        )
+    changed = before is None or before.generation != said.generation
+    if changed or booked:
+        control.changes.bump()
+    return Received(changed, len(booked))
+
+
+def _settle_slices(connection: Connection, gateway: str, booked: list[LedgerEntry]) -> None:
+    known = {piece.project: piece for piece in money.slices(connection) if piece.gateway == gateway}
+    for entry in booked:
+        piece = known.get(entry.project, Slice(gateway, entry.project, 0, 0))
+        known[entry.project] = replace(piece, settled_microeur=piece.settled_microeur + entry.amount_microeur)
+    for project in {entry.project for entry in booked}:
+        money.set_slice(connection, known[project])
+
+
+def answer(control: Control, actor: Actor, version: int) -> GatewayAnswer:
+    """A fresh signed lease for the gateway."""
+    with control.database.write() as connection:
+        row = places.get_gateway(connection, actor.id)
+        now_ms = control.clock.now_ms()
+        site = places.get_site(connection, row.site)
+        lease = Lease(
+            gateway=row.name,
+            site=site.name,
+            epoch=counters.raise_(connection, f"epoch/{row.name}"),
+            issued_at_ms=now_ms,
+            until_ms=now_ms + LEASE_MS,
+            generation=counters.value(connection, GENERATION),
+            holds=switch_store.holds(connection),
+            keys=_keys(connection, now_ms),
+            projects=_projects(connection, row.name, site, now_ms),
+            models=_models(connection, now_ms),
+            settled_through_seq=row.usage_seq,
+        )
+        places.replace_gateway(connection, replace(row, lease_until_ms=lease.until_ms))
+    sealed = SignedDocument.sign(LEASE_KIND, lease.model_dump(mode="json"), control.key)
+    return GatewayAnswer(version=version, lease=sealed.document(), acknowledged_seq=row.usage_seq)
+
+
+def _keys(connection: Connection, now_ms: int) -> list[KeyGrant]:
+    return [
+        KeyGrant(id=key.id, secret_hash=key.secret_hash, project=key.project, expires_at_ms=key.expires_at_ms)
+        for key in people.keys(connection)
+        if not key.disabled and (key.expires_at_ms is None or key.expires_at_ms > now_ms)
+    ]
+
+
+def _projects(connection: Connection, gateway: str, here: Site, now_ms: int) -> list[ProjectGrant]:
+    left = spending(connection, now_ms)
+    slices = {piece.project: piece for piece in money.slices(connection) if piece.gateway == gateway}
+    tenants = {tenant.name: tenant for tenant in people.tenants(connection)}
+    sites = places.sites(connection)
+    found = []
+    for project in people.projects(connection):
+        law = tenants[project.tenant].residency.narrowed(project.residency)
+        refusal = law.refusal(here.country, here.operator, here.name)
+        rest = left[project.id].left_microeur
+        piece = slices.get(project.id, Slice(gateway, project.id, 0, 0))
+        if rest is not None:
+            piece = _topped_up(connection, piece, rest)
+        found.append(
+            ProjectGrant(
+                id=project.id,
+                tenant=project.tenant,
+                allowed_here=refusal is None,
+                refusal=refusal or "",
+                sites=[
+                    site.name for site in sites if law.refusal(site.country, site.operator, site.name) is None
+                ],
+                slice_microeur=None if rest is None else piece.granted_microeur,
+                settled_microeur=piece.settled_microeur,
+            )
+        )
+    return found
+
+
+def _topped_up(connection: Connection, piece: Slice, rest_microeur: int) -> Slice:
+    """Grant more when the gateway's unspent part runs low and the budget has a rest.
+
+    ``rest_microeur`` already has every gateway's unspent part taken off.
+    """
+    unspent = piece.granted_microeur - piece.settled_microeur
+    more = min(SLICE_MICROEUR - unspent, rest_microeur)
+    if more <= 0:
+        return piece
+    grown = replace(piece, granted_microeur=piece.granted_microeur + more)
+    money.set_slice(connection, grown)
+    return grown
+
+
+def _models(connection: Connection, now_ms: int) -> list[ModelRoute]:
+    book = PriceBook(money.prices(connection))
+    found = []
+    for endpoint in work.workloads(connection, kind=WorkloadKind.ENDPOINT, open_=True):
+        model = goods.find_model(connection, endpoint.endpoint.model)
+        if endpoint.wanted is not Wanted.RUN or model is None or model.stage is not Stage.SERVED:
+            continue
+        found.append(
+            ModelRoute(
+                name=endpoint.name,
+                endpoint=endpoint.id,
+                model=model.id,
+                upstream_model=model.id,
+                owner_project=endpoint.project,
+                tenants=[endpoint.tenant, *endpoint.endpoint.tenants],
+                context_tokens=endpoint.endpoint.context_tokens,
+                replicas=_replicas(connection, endpoint),
+                price_in=_price(book, Resource.TOKENS_IN, model.id, now_ms),
+                price_out=_price(book, Resource.TOKENS_OUT, model.id, now_ms),
+                created_at_ms=endpoint.created_at_ms,
+            )
+        )
+    return found
+
+
+def _replicas(connection: Connection, endpoint: Workload) -> list[ReplicaRoute]:
+    return [
+        ReplicaRoute(
+            run=record.run.id, site=record.run.site, address=record.run.address, key=record.replica_key
+        )
+        for record in work.runs(connection, of_workload=endpoint.id, unsettled=True)
+        if record.run.ready and record.run.address and record.run.wanted is RunWanted.START
+    ]
+
+
+def _price(book: PriceBook, resource: Resource, model: str, now_ms: int) -> TokenPrice | None:
+    try:
+        price = book.price(resource, model, now_ms)
+    except PriceMissing:
+        return None
+    return TokenPrice(price_microeur=price.price_microeur, version=price.version)

@@ -1,0 +1,280 @@
+"""Commands on jobs: estimate, submit, cancel; and what anybody may ask about a workload."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection
+
+from bruk.admission.tariff import PriceBook
+from bruk.control import authorise
+from bruk.control.control import Control
+from bruk.control.logs import Stream
+from bruk.control.spending import device_cost_microeur, spending
+from bruk.facility.accelerator import accelerator
+from bruk.facility.carbon import mean_day_intensity
+from bruk.facility.footprint import footprint
+from bruk.facility.power import estimate_energy
+from bruk.model.errors import BudgetExhausted, InvalidInput, NotFound
+from bruk.model.reason import Reason
+from bruk.model.run import Run
+from bruk.model.site import Node, Site
+from bruk.model.tenant import Actor
+from bruk.model.workload import JobSpec, Purpose, Wanted, Workload, WorkloadKind
+from bruk.store import goods, money, people, places, work
+from bruk.store.work import RunRecord
+from bruk.wire.requests import JobBody
+
+MICRO = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class SiteEstimate:
+    """Upper bounds of what a job may use at one site, if it ran for its whole time limit.
+
+    Attributes:
+        amount_microeur: at today's price [EUR * 1e-6].
+        energy_j: facility energy at full load, estimated [J].
+        carbon_mg: with the grid zone's mean day [mg CO2e].
+    """
+
+    site: str
+    accelerator: str
+    device_ms: int
+    amount_microeur: int
+    energy_j: int
+    carbon_mg: int
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Upper bounds over the sites where the job may run; empty when its law allows none."""
+
+    amount_microeur_max: int
+    device_ms_max: int
+    sites: tuple[SiteEstimate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadView:
+    """Everything about one workload: what is wanted, what is observed, what it waits for.
+
+    Attributes:
+        progress: newest line of its newest run's progress file.
+    """
+
+    workload: Workload
+    runs: tuple[Run, ...]
+    waiting_for: Reason | None
+    progress: dict[str, Any] | None
+
+
+def project_of(actor: Actor, project: str | None) -> str:
+    chosen = project or actor.project
+    if chosen is None:
+        raise InvalidInput(
+            "say for which project: 'project' is missing and your login belongs to none", field="project"
+        )
+    return chosen
+
+
+def _sound(connection: Connection, project: str, spec: JobSpec) -> JobSpec:
+    """The specification with what is implied filled in, or an error that names what is wrong."""
+    if bool(spec.command) == bool(spec.recipe):
+        raise InvalidInput("a job has a command or a recipe, and not both", field="spec.command")
+    if spec.software.kind in ("container", "apptainer"):
+        raise InvalidInput(
+            "no site of this cloud starts containers yet: use the site's environment or a venv",
+            field="spec.software",
+        )
+    tenant = project.split("/")[0]
+    if spec.evaluates:
+        model = goods.find_model(connection, spec.evaluates)
+        if model is None or model.project.split("/")[0] != tenant:
+            raise NotFound(f"there is no model {spec.evaluates!r}", what="model", id=spec.evaluates)
+        spec = replace(spec, inputs={"model": model.artifact, **spec.inputs}, purpose=Purpose.EVALUATE)
+        if spec.recipe == "evaluate" and "evaluation.json" not in spec.outputs:
+            spec = replace(spec, outputs=(*spec.outputs, "evaluation.json"))
+    if spec.model:
+        taken = goods.find_model(connection, spec.model)
+        if taken is not None:
+            raise InvalidInput(
+                f"there is a model {spec.model!r} already; choose another id", field="spec.model"
+            )
+        if "model" not in spec.outputs:
+            spec = replace(spec, outputs=(*spec.outputs, "model"))
+    for name, artifact_id in spec.inputs.items():
+        found = goods.find_artifact(connection, artifact_id)
+        if found is None or found.project.split("/")[0] != tenant:
+            raise NotFound(
+                f"input {name!r}: there is no artifact {artifact_id!r}", what="artifact", id=artifact_id
+            )
+    return spec
+
+
+def _estimate(connection: Connection, project: str, spec: JobSpec, now_ms: int) -> Estimate:
+    owner = people.get_project(connection, project)
+    law = people.get_tenant(connection, owner.tenant).residency.narrowed(owner.residency)
+    book = PriceBook(money.prices(connection))
+    nodes = places.nodes(connection)
+    found: list[SiteEstimate] = []
+    for site in places.sites(connection):
+        if law.refusal(site.country, site.operator, site.name) or (
+            spec.sites and site.name not in spec.sites
+        ):
+            continue
+        names = sorted({node.accelerator for node in nodes if _would_do(node, site, spec)})
+        found.extend(_at_site(book, site, name, spec, now_ms) for name in names)
+    return Estimate(
+        max((item.amount_microeur for item in found), default=0),
+        spec.resources.devices_total * spec.time_limit_s * 1000,
+        tuple(found),
+    )
+
+
+def _would_do(node: Node, site: Site, spec: JobSpec) -> bool:
+    wanted = spec.resources.accelerators
+    return node.site == site.name and (not wanted or node.accelerator in wanted)
+
+
+def _at_site(book: PriceBook, site: Site, name: str, spec: JobSpec, now_ms: int) -> SiteEstimate:
+    device_ms = spec.resources.devices_total * spec.time_limit_s * 1000
+    reading = estimate_energy(accelerator(name), device_ms)
+    end_ms = now_ms + spec.time_limit_s * 1000
+    used = footprint(reading, now_ms, end_ms, site.pue_milli, mean_day_intensity(site.grid_zone))
+    return SiteEstimate(
+        site.name,
+        name,
+        device_ms,
+        device_cost_microeur(book, name, device_ms, now_ms),
+        used.energy_j,
+        used.carbon_mg,
+    )
+
+
+def estimate(control: Control, actor: Actor, body: JobBody) -> Estimate:
+    """What the job would use at most, site by site, before anything is submitted."""
+    project = project_of(actor, body.project)
+    authorise.work(actor, project, "estimate jobs")
+    with control.read() as connection:
+        spec = _sound(connection, project, body.spec.value())
+        return _estimate(connection, project, spec, control.clock.now_ms())
+
+
+def submit(control: Control, actor: Actor, body: JobBody) -> Workload:
+    """A new job. Whether it can run now is for the scheduler to say; it waits with a reason.
+
+    Raises:
+        InvalidInput: the specification contradicts itself.
+        NotFound: an input, or the model it is about, is not there.
+        BudgetExhausted: what is left of the budget does not cover the job's time limit.
+    """
+    project = project_of(actor, body.project)
+    authorise.work(actor, project, "submit jobs")
+    with control.change(actor, "job.submit", body.name, project=project) as change:
+        people.get_project(change.connection, project)
+        spec = _sound(change.connection, project, body.spec.value())
+        bound = _estimate(change.connection, project, spec, change.now_ms)
+        money_left = spending(change.connection, change.now_ms)[project].left_microeur
+        if money_left is not None and bound.amount_microeur_max > money_left:
+            raise BudgetExhausted(
+                f"this job may cost up to {bound.amount_microeur_max / MICRO:.6f} EUR and {project} has "
+                f"{max(0, money_left) / MICRO:.6f} EUR left: lower its time limit or raise the budget",
+                project=project,
+                needed_microeur=bound.amount_microeur_max,
+                left_microeur=money_left,
+            )
+        workload = Workload(
+            control.clock.new_id("job"),
+            body.name,
+            project,
+            WorkloadKind.JOB,
+            spec,
+            change.now_ms,
+            actor.id,
+            body.priority,
+        )
+        work.add_workload(change.connection, workload)
+        change.target = workload.id
+        change.detail["name"] = body.name
+    return workload
+
+
+def get(control: Control, actor: Actor, workload_id: str) -> Workload:
+    """The workload of this id, if the caller may see it."""
+    with control.read() as connection:
+        workload = work.get_workload(connection, workload_id)
+    authorise.read(actor, workload.tenant, workload.project, "workload", workload_id)
+    return workload
+
+
+def cancel(control: Control, actor: Actor, workload_id: str) -> Workload:
+    """Stop wanting a workload: its runs get their grace and end. Repeating it changes nothing."""
+    workload = get(control, actor, workload_id)
+    authorise.work(actor, workload.project, "cancel work")
+    with control.change(actor, "workload.cancel", workload_id) as change:
+        workload = replace(work.get_workload(change.connection, workload_id), wanted=Wanted.STOP)
+        work.replace_workload(change.connection, workload)
+    return workload
+
+
+def view(control: Control, actor: Actor, workload_id: str) -> WorkloadView:
+    """Everything about one workload."""
+    workload = get(control, actor, workload_id)
+    with control.read() as connection:
+        records = work.runs(connection, of_workload=workload_id)
+        reason = work.waiting_for(connection).get(workload_id)
+    progress = next((record.progress for record in reversed(records) if record.progress), None)
+    return WorkloadView(workload, tuple(record.run for record in records), reason, progress)
+
+
+def records(control: Control, actor: Actor, workload_id: str) -> list[RunRecord]:
+    """A workload's runs with why they were placed where they are."""
+    get(control, actor, workload_id)
+    with control.read() as connection:
+        return work.runs(connection, of_workload=workload_id)
+
+
+def listing(
+    control: Control,
+    actor: Actor,
+    *,
+    project: str | None = None,
+    kind: WorkloadKind | None = None,
+    open_: bool | None = None,
+    after: str = "",
+    limit: int = 100,
+) -> list[Workload]:
+    """The newest workloads that the caller may see."""
+    tenant = None if authorise.may_read(actor, "", None) and actor.tenant is None else actor.tenant
+    with control.read() as connection:
+        return work.workloads(
+            connection,
+            kind=kind,
+            open_=open_,
+            tenant=tenant,
+            project=actor.project or project,
+            after=after,
+            limit=limit,
+        )
+
+
+def waiting(control: Control) -> dict[str, Reason]:
+    """Workload id to why it waits; callers show only what their caller may see."""
+    with control.read() as connection:
+        return work.waiting_for(connection)
+
+
+def output_of(
+    control: Control, actor: Actor, workload_id: str, run: str | None, stream: Stream, offset: int, limit: int
+) -> tuple[bytes, int, str]:
+    """A piece of a run's log or progress (the newest run's if none is named), the next offset
+    [bytes], and the run."""
+    shown = view(control, actor, workload_id)
+    ids = [item.id for item in shown.runs]
+    if run is not None and run not in ids:
+        raise NotFound(f"{workload_id} has no run {run!r}", what="run", id=run)
+    if not ids:
+        return b"", 0, ""
+    chosen = run or ids[-1]
+    data, following = control.logs.read(chosen, stream, offset, limit)
+    return data, following, chosen

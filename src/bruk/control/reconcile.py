@@ -1,0 +1,170 @@
+"""Takes in how runs ended: outcomes, outputs, retries. No input; idempotent; run by nudge and by period."""
+
+from dataclasses import replace
+
+from sqlalchemy import Connection
+
+from bruk.control import models
+from bruk.control.control import Control
+from bruk.model.artifact import Artifact, ArtifactKind, Stage
+from bruk.model.errors import BrukError
+from bruk.model.run import Observed, Run, RunWanted, StopReason
+from bruk.model.tenant import SYSTEM
+from bruk.model.transitions import OUTCOME, check_transition
+from bruk.model.workload import JobSpec, Outcome, Wanted, Workload, WorkloadKind
+from bruk.store import goods, work
+from bruk.store.work import RunRecord
+
+BACKOFF_MS = 5_000
+BACKOFF_MS_MAX = 300_000
+# Exit status of a run whose inputs could not be staged or whose command could not be started: the
+# site's failure, not the job's own code.
+_NEVER_STARTED = (125, 126)
+
+
+def step_reconcile(control: Control) -> bool:
+    """Settle every run that ended and close every workload that is done; True if any was."""
+    with control.read() as connection:
+        ended = [record for record in work.runs(connection, unsettled=True) if record.run.ended]
+        stopping = [item for item in work.workloads(connection, open_=True) if item.wanted is Wanted.STOP]
+    if not ended and not stopping:
+        return False
+    changed = False
+    with control.database.write() as connection:
+        for record in ended:
+            changed |= _settle(control, connection, work.get_run(connection, record.run.id))
+        for workload in stopping:
+            changed |= _close_stopped(control, connection, work.get_workload(connection, workload.id))
+    return changed
+
+
+def _close_stopped(control: Control, connection: Connection, workload: Workload) -> bool:
+    living = [record for record in work.runs(connection, of_workload=workload.id) if not record.settled]
+    if living or workload.outcome is not Outcome.OPEN:
+        return False
+    detail = "cancelled" if workload.kind is WorkloadKind.JOB else "removed"
+    _close(control, connection, workload, Outcome.CANCELLED, detail)
+    if workload.kind is WorkloadKind.ENDPOINT:
+        _unserve(connection, workload)
+    return True
+
+
+def _unserve(connection: Connection, endpoint: Workload) -> None:
+    model = goods.find_model(connection, endpoint.endpoint.model)
+    others = work.workloads(connection, kind=WorkloadKind.ENDPOINT, open_=True)
+    still = any(item.endpoint.model == endpoint.endpoint.model for item in others)
+    if model is not None and model.stage is Stage.SERVED and not still:
+        models.move(connection, model, Stage.VALIDATED)
+
+
+def _close(
+    control: Control, connection: Connection, workload: Workload, outcome: Outcome, detail: str
+) -> None:
+    check_transition(OUTCOME, workload.outcome, outcome, f"workload {workload.id}")
+    closed = replace(workload, outcome=outcome, outcome_detail=detail, ended_at_ms=control.clock.now_ms())
+    work.replace_workload(connection, closed)
+    control.audit(connection, SYSTEM, f"{workload.kind}.{outcome}", workload.id, detail=detail)
+
+
+def _settle(control: Control, connection: Connection, record: RunRecord) -> bool:
+    run = record.run
+    if record.settled:
+        return False
+    workload = work.get_workload(connection, run.workload)
+    work.settle(connection, run.id)
+    control.audit(
+        connection,
+        SYSTEM,
+        "run.end",
+        run.id,
+        observed=run.observed.value,
+        exit_code=run.exit_code,
+        detail=run.detail,
+    )
+    if workload.outcome is not Outcome.OPEN:
+        return True
+    if isinstance(workload.spec, JobSpec):
+        _settle_job(control, connection, workload, record)
+    elif workload.wanted is Wanted.RUN and run.wanted is RunWanted.START and not record.interrupted:
+        _retry(control, connection, workload, _why(run), limit=None)
+    return True
+
+
+def _why(run: Run) -> str:
+    if run.observed is Observed.LOST:
+        return f"run {run.id} was lost: {run.detail or 'its site cannot say how it ended'}"
+    said = f": {run.detail}" if run.detail else ""
+    return f"run {run.id} ended with exit status {run.exit_code}{said}"
+
+
+def _settle_job(control: Control, connection: Connection, workload: Workload, record: RunRecord) -> None:
+    run, spec = record.run, workload.job
+    if workload.wanted is Wanted.STOP:
+        return  # Closed as cancelled once nothing of it is left.
+    if run.stop_reason is StopReason.TIME_LIMIT or _past_time_limit(run, spec):
+        detail = f"its time limit of {spec.time_limit_s} s was reached"
+        _close(control, connection, workload, Outcome.FAILED, detail)
+        return
+    if run.interrupted or record.interrupted:
+        return  # It goes on from its checkpoint when nothing stands in its way any more.
+    if run.observed is Observed.EXITED and run.exit_code == 0:
+        _finish(control, connection, workload, record)
+        return
+    _retry(control, connection, workload, _why(run), spec.retry_limit)
+
+
+def _past_time_limit(run: Run, spec: JobSpec) -> bool:
+    if run.started_at_ms is None or run.ended_at_ms is None or run.exit_code == 0:
+        return False
+    return run.ended_at_ms - run.started_at_ms >= spec.time_limit_s * 1000
+
+
+def _retry(control: Control, connection: Connection, workload: Workload, why: str, limit: int | None) -> None:
+    failures = workload.failures + 1
+    if limit is not None and failures > limit:
+        tries = f" (attempt {failures})" if failures > 1 else ""
+        _close(control, connection, workload, Outcome.FAILED, why + tries)
+        return
+    wait_ms = min(BACKOFF_MS * 2 ** min(failures - 1, 10), BACKOFF_MS_MAX)
+    waiting = replace(
+        workload,
+        failures=failures,
+        not_before_ms=control.clock.now_ms() + wait_ms,
+        outcome_detail=why,
+    )
+    work.replace_workload(connection, waiting)
+
+
+def _finish(control: Control, connection: Connection, workload: Workload, record: RunRecord) -> None:
+    spec = workload.job
+    handed = {item["name"]: item for item in record.outputs}
+    missing = sorted(set(spec.outputs) - set(handed))
+    if missing:
+        detail = f"it ended with status 0 but did not write its output {', '.join(missing)}"
+        _close(control, connection, workload, Outcome.FAILED, detail)
+        return
+    kept: dict[str, Artifact] = {}
+    for name in spec.outputs:
+        item = handed[name]
+        artifact = Artifact(
+            control.clock.new_id("art"),
+            workload.project,
+            name,
+            ArtifactKind(item["kind"]),
+            item["digest"],
+            item["size_bytes"],
+            control.clock.now_ms(),
+            record.run.id,
+            ("control", record.run.site),
+        )
+        goods.add_artifact(connection, artifact)
+        kept[name] = artifact
+    try:
+        if spec.model:
+            models.register(control, connection, workload, kept["model"])
+        if spec.evaluates and spec.recipe == "evaluate":
+            models.take_evaluation(control, connection, workload, kept[models.EVALUATION_NAME])
+    except BrukError as error:
+        _close(control, connection, workload, Outcome.FAILED, error.message)
+        return
+    _close(control, connection, workload, Outcome.SUCCEEDED, "")

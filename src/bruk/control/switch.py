@@ -1,0 +1,229 @@
+"""The switch: raise and release holds; a receipt when every enforcer has answered.
+
+Off begins with one transaction that raises the hold and the switch's generation. From then on the
+scheduler places nothing under it, ``enforce`` wants its runs stopped, and gateways and agents get
+it with their next exchange, which is under way at once. ``step_receipts`` signs the receipt when
+all have acknowledged, or a gateway's lease has ended.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection
+
+from bruk.control import authorise
+from bruk.control.control import Control
+from bruk.model.errors import Conflict, InvalidInput, NotFound
+from bruk.model.switch import Acknowledgement, EnforcerKind, Hold, HoldScope
+from bruk.model.tenant import SYSTEM, Actor
+from bruk.reports.receipt import Enforcer, ReceiptHeader, issue_receipt, unanswered
+from bruk.seal import Checkpoint, SignedDocument
+from bruk.store import counters, goods, people, places, records, work
+from bruk.store import switch as store
+from bruk.store.switch import ReceiptRow
+from bruk.wire import codec
+
+GENERATION = "switch_generation"
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchState:
+    """The switch as it stands.
+
+    Attributes:
+        local_holds: raised by hand at the sites themselves.
+    """
+
+    generation: int
+    holds: tuple[Hold, ...]
+    local_holds: tuple[Hold, ...]
+    acknowledgements: tuple[Acknowledgement, ...]
+
+
+def state(connection: Connection) -> SwitchState:
+    """The switch as it stands."""
+    local = [codec.load(Hold, row.local_hold) for row in places.agents(connection) if row.local_hold]
+    return SwitchState(
+        counters.value(connection, GENERATION),
+        tuple(store.holds(connection)),
+        tuple(local),
+        tuple(store.acknowledgements(connection)),
+    )
+
+
+def _check_target(connection: Connection, scope: HoldScope, target: str) -> None:
+    match scope:
+        case HoldScope.PLATFORM:
+            if target != "*":
+                raise InvalidInput("the platform is one: leave the target out", field="target")
+        case HoldScope.SITE:
+            places.get_site(connection, target)
+        case HoldScope.TENANT:
+            people.get_tenant(connection, target)
+        case HoldScope.MODEL:
+            goods.get_model(connection, target)
+        case HoldScope.LOCAL:
+            raise InvalidInput("a site's own key is turned at the site: 'bruk off --local'", field="scope")
+
+
+def off(control: Control, actor: Actor, scope: HoldScope, target: str, reason: str) -> tuple[Hold, str]:
+    """Raise a hold; returns it and the id of the receipt to come.
+
+    Raises:
+        Conflict: one stands there already.
+    """
+    authorise.operate(actor, "turn the switch")
+    with control.change(actor, "switch.off", f"{scope}/{target}", reason=reason) as change:
+        connection = change.connection
+        _check_target(connection, scope, target)
+        if any(found.scope is scope and found.target == target for found in store.holds(connection)):
+            raise Conflict(f"{scope} {target} is off already", scope=scope.value, target=target)
+        generation = counters.raise_(connection, GENERATION)
+        hold = Hold(control.clock.new_id("hold"), scope, target, generation, actor.id, change.now_ms, reason)
+        store.add_hold(connection, hold)
+        receipt = _open_receipt(control, connection, hold, "off", generation, change.now_ms)
+        change.detail["generation"] = generation
+    return hold, receipt
+
+
+def on(control: Control, actor: Actor, scope: HoldScope, target: str) -> tuple[Hold, str]:
+    """Release the hold; returns it and the id of the receipt to come.
+
+    Raises:
+        NotFound: none stands there.
+    """
+    authorise.operate(actor, "turn the switch")
+    with control.change(actor, "switch.on", f"{scope}/{target}") as change:
+        connection = change.connection
+        standing = [
+            found for found in store.holds(connection) if found.scope is scope and found.target == target
+        ]
+        if not standing:
+            raise NotFound(f"{scope} {target} is not off", what="hold", id=f"{scope}/{target}")
+        generation = counters.raise_(connection, GENERATION)
+        hold = replace(
+            standing[0],
+            released_by=actor.id,
+            released_at_ms=change.now_ms,
+            released_generation=generation,
+        )
+        store.replace_hold(connection, hold)
+        receipt = _open_receipt(control, connection, hold, "on", generation, change.now_ms)
+        change.detail["generation"] = generation
+    return hold, receipt
+
+
+def _open_receipt(
+    control: Control, connection: Connection, hold: Hold, action: str, generation: int, now_ms: int
+) -> str:
+    baseline = {f"{item.enforcer}/{item.id}": codec.dump(item) for item in store.acknowledgements(connection)}
+    row = ReceiptRow(control.clock.new_id("rcpt"), hold.id, action, generation, now_ms, False, baseline)
+    store.add_receipt(connection, row)
+    return row.id
+
+
+def _enforcers(control: Control, connection: Connection, hold: Hold, row: ReceiptRow) -> list[Enforcer]:
+    """Everyone who must carry this out, with counts since the command."""
+    now_ms = control.clock.now_ms()
+    known = {(item.enforcer, item.id): item for item in store.acknowledgements(connection)}
+
+    def since(kind: EnforcerKind, identifier: str) -> Acknowledgement | None:
+        said = known.get((kind, identifier))
+        before = row.baseline.get(f"{kind}/{identifier}")
+        if said is None or before is None:
+            return said
+        # A counter below its baseline belongs to an enforcer that started anew since.
+        return replace(
+            said,
+            refused=_growth(said.refused, before["refused"]),
+            drained=_growth(said.drained, before["drained"]),
+            stopped=_growth(said.stopped, before["stopped"]),
+        )
+
+    found = []
+    for site in places.sites(connection):
+        if hold.scope is not HoldScope.SITE or hold.target == site.name:
+            found.append(Enforcer(EnforcerKind.AGENT, site.name, since(EnforcerKind.AGENT, site.name)))
+    for gateway in places.gateways(connection):
+        ended = gateway.lease_until_ms if (gateway.lease_until_ms or 0) <= now_ms else None
+        said = since(EnforcerKind.GATEWAY, gateway.name)
+        found.append(Enforcer(EnforcerKind.GATEWAY, gateway.name, said, ended))
+    scheduler = Acknowledgement(EnforcerKind.SCHEDULER, "control", row.generation, now_ms)
+    found.append(Enforcer(EnforcerKind.SCHEDULER, "control", scheduler))
+    return found
+
+
+def _growth(now: int, before: int) -> int:
+    return now - before if now >= before else now
+
+
+def _write(control: Control, connection: Connection, row: ReceiptRow) -> tuple[dict[str, Any], bool]:
+    hold = store.get_hold(connection, row.hold)
+    by = hold.raised_by if row.action == "off" else (hold.released_by or "")
+    now_ms = control.clock.now_ms()
+    header = ReceiptHeader(
+        number=row.id,
+        action="off" if row.action == "off" else "on",
+        scope=hold.scope.value,
+        target=hold.target,
+        generation=row.generation,
+        by=by,
+        at_ms=row.created_at_ms,
+        issued_at_ms=now_ms,
+        reason=hold.reason,
+    )
+    checkpoint = Checkpoint.sign(records.head(connection, records.AUDIT), now_ms, control.key)
+    body = issue_receipt(
+        header, store.holds(connection), _enforcers(control, connection, hold, row), checkpoint.document()
+    )
+    left = [
+        record.run.id
+        for record in work.runs(connection, unsettled=True)
+        if row.action == "off" and not record.run.ended and _covered(connection, hold, record.run.id)
+    ]
+    complete = not unanswered(body) and not left
+    return SignedDocument.sign("switch-receipt", body, control.key).document(), complete
+
+
+def _covered(connection: Connection, hold: Hold, run_id: str) -> bool:
+    run = work.get_run(connection, run_id).run
+    workload = work.get_workload(connection, run.workload)
+    return hold.covers(run.site, run.tenant, model_of(workload.spec))
+
+
+def model_of(spec: Any) -> str:
+    """The model that a workload serves or is about; empty if none."""
+    return getattr(spec, "evaluates", "") or (spec.model if hasattr(spec, "serving_engine") else "")
+
+
+def step_receipts(control: Control) -> bool:
+    """Sign every open receipt whose enforcers have all answered; True if one was."""
+    with control.read() as connection:
+        waiting = store.receipts(connection, open_only=True)
+    done = False
+    for row in waiting:
+        with control.database.write() as connection:
+            document, complete = _write(control, connection, row)
+            if complete:
+                store.replace_receipt(connection, replace(row, complete=True, document=document))
+                control.audit(connection, SYSTEM, "switch.receipt", row.id, generation=row.generation)
+                done = True
+    return done
+
+
+def receipt(control: Control, actor: Actor, receipt_id: str) -> tuple[bool, dict[str, Any]]:
+    """Whether the receipt is complete, and the sealed document: final, or as things stand now."""
+    authorise.audit(actor, "read receipts")
+    with control.read() as connection:
+        row = store.get_receipt(connection, receipt_id)
+        if row.complete and row.document is not None:
+            return True, row.document
+        document, _ = _write(control, connection, row)
+        return False, document
+
+
+def receipts(control: Control, actor: Actor) -> list[ReceiptRow]:
+    """Every receipt, oldest first."""
+    authorise.audit(actor, "read receipts")
+    with control.read() as connection:
+        return store.receipts(connection)
