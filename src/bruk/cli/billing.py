@@ -1,0 +1,303 @@
+"""Prices, budgets, the ledger and invoices."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bruk.cli import output, verify
+from bruk.cli.output import JsonOption
+from bruk.cli.people import budget_fields
+from bruk.cli.quantity import microeur, moment_ms, show_eur, show_grams, show_kwh, show_moment
+from bruk.cli.settings import client
+from bruk.cli.verify import KeyOption, PinOption
+from bruk.model.errors import InvalidInput
+
+PANEL = "Prices and bills"
+
+price_app = typer.Typer(no_args_is_help=True, help="Prices: only followed by newer ones, never changed.")
+budget_app = typer.Typer(no_args_is_help=True, help="Most that a tenant or a project may spend.")
+ledger_app = typer.Typer(invoke_without_command=True, help="What was used, by whom, where, at which price.")
+invoice_app = typer.Typer(no_args_is_help=True, help="Numbered, signed invoices that add up.")
+
+
+def add_to(app: typer.Typer) -> None:
+    app.add_typer(price_app, name="price", rich_help_panel=PANEL)
+    app.add_typer(budget_app, name="budget", rich_help_panel=PANEL)
+    app.add_typer(ledger_app, name="ledger", rich_help_panel=PANEL)
+    app.add_typer(invoice_app, name="invoice", rich_help_panel=PANEL)
+
+
+@price_app.command("set")
+def price_set(
+    ctx: typer.Context,
+    resource: Annotated[str, typer.Argument(help="device_time, tokens_in or tokens_out.")],
+    price: Annotated[str, typer.Argument(help="EUR for a device-hour or a million tokens, like 2.49.")],
+    item: Annotated[
+        str, typer.Option("--item", help="Accelerator or model; * is the price of all others.")
+    ] = "*",
+    since: Annotated[
+        str | None, typer.Option("--from", help="Effective from this moment; now if left out.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Set a price from a moment on. What was used before keeps its price."""
+    from bruk.cli.request import built
+    from bruk.wire.requests import PriceBody
+
+    body = built(
+        PriceBody,
+        resource=resource,
+        item=item,
+        price_microeur=microeur(price),
+        effective_from_ms=None if since is None else moment_ms(since),
+    )
+    with client(ctx) as control:
+        made = control.prices.set(body)
+    if json:
+        output.show_json(made)
+        return
+    output.say(
+        f"{made.resource.value} of {made.item}: {show_eur(made.price_microeur)} EUR "
+        f"from {show_moment(made.effective_from_ms)} (version {made.version})."
+    )
+
+
+@price_app.command("ls")
+def price_ls(ctx: typer.Context, json: JsonOption = False) -> None:
+    """List every version of every price."""
+    with client(ctx) as control:
+        prices = list(control.prices.list())
+    if json:
+        output.show_json(prices)
+        return
+    per = {"device_time": "device-hour", "tokens_in": "million tokens", "tokens_out": "million tokens"}
+    output.table(
+        ["Resource", "Item", ">Version", ">EUR", "For one", "From"],
+        (
+            [
+                price.resource.value,
+                price.item,
+                price.version,
+                show_eur(price.price_microeur),
+                per.get(price.resource.value),
+                show_moment(price.effective_from_ms),
+            ]
+            for price in prices
+        ),
+        none="No prices yet. What has no price cannot be used: 'bruk price set device_time 1.00'.",
+    )
+
+
+@budget_app.command("set")
+def budget_set(
+    ctx: typer.Context,
+    whose: Annotated[str, typer.Argument(help="A tenant, or a project as tenant/name.")],
+    amount: Annotated[str, typer.Argument(help="EUR, like 250 or 12.50; 'none' removes the limit.")],
+    json: JsonOption = False,
+) -> None:
+    """Set the most that a tenant or a project may spend."""
+    limit = None if amount == "none" else microeur(amount)
+    with client(ctx) as control:
+        part = control.projects if "/" in whose else control.tenants
+        answer = part.set_budget(whose, limit)
+    if json:
+        output.show_json(answer)
+    else:
+        output.say(f"Budget of {whose}: {'no limit' if limit is None else show_eur(limit) + ' EUR'}.")
+
+
+@budget_app.command("show")
+def budget_show(
+    ctx: typer.Context,
+    whose: Annotated[str, typer.Argument(help="A tenant, or a project as tenant/name.")],
+    json: JsonOption = False,
+) -> None:
+    """Show a budget and what is used of it."""
+    with client(ctx) as control:
+        part = control.projects if "/" in whose else control.tenants
+        answer = part.budget(whose)
+    if json:
+        output.show_json(answer)
+    else:
+        output.fields([("Whose", whose), *budget_fields(answer)])
+
+
+@ledger_app.callback()
+def ledger(
+    ctx: typer.Context,
+    tenant: Annotated[str | None, typer.Option("--tenant", help="Only this tenant.")] = None,
+    project: Annotated[
+        str | None, typer.Option("--project", "-p", help="Only this project, tenant/name.")
+    ] = None,
+    after: Annotated[
+        int | None, typer.Option("--after", min=0, help="Only entries behind this number.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """What was used, by whom, where, at which price. 'bruk ledger export FILE' takes the sealed chain."""
+    if ctx.invoked_subcommand:
+        return
+    with client(ctx) as control:
+        entries = list(control.ledger.list(tenant=tenant, project=project, after=after))
+    if json:
+        output.show_json(entries)
+        return
+    output.table(
+        [
+            ">Entry",
+            "Until",
+            "Project",
+            "Site",
+            "Resource",
+            "Item",
+            ">Quantity",
+            ">EUR",
+            ">kWh",
+            ">gCO2e",
+            "Energy",
+        ],
+        (
+            [
+                entry.seq,
+                show_moment(entry.to_ms),
+                entry.project,
+                entry.site,
+                entry.resource.value,
+                entry.item,
+                f"{entry.quantity:,}",
+                show_eur(entry.amount_microeur),
+                show_kwh(entry.energy_j),
+                show_grams(entry.carbon_mg),
+                entry.quality.value if entry.quality else None,
+            ]
+            for entry in entries
+        ),
+        none="Nothing was used yet.",
+    )
+    total = sum(entry.amount_microeur for entry in entries)
+    if entries:
+        output.say(f"{len(entries):,} entries, {show_eur(total)} EUR.")
+
+
+@ledger_app.command("export")
+def ledger_export(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(help="File to write.")],
+    json: JsonOption = False,
+) -> None:
+    """Write the ledger's sealed chain to a file that 'bruk audit verify' checks offline."""
+    with client(ctx) as control:
+        size_bytes = control.ledger.export(file)
+    if json:
+        output.show_json({"file": str(file), "size_bytes": size_bytes})
+    else:
+        output.say(f"{file}: {size_bytes:,} bytes. 'bruk audit verify {file}' checks it offline.")
+
+
+@invoice_app.command("issue")
+def invoice_issue(
+    ctx: typer.Context,
+    tenant: Annotated[str, typer.Argument(help="Name of the tenant.")],
+    since: Annotated[
+        str | None, typer.Option("--from", help="From this moment; all that is open if left out.")
+    ] = None,
+    until: Annotated[str | None, typer.Option("--to", help="Up to this moment; now if left out.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Issue the next numbered invoice of a tenant."""
+    from bruk.cli.request import built
+    from bruk.wire.requests import InvoiceBody
+
+    body = built(
+        InvoiceBody,
+        tenant=tenant,
+        from_ms=0 if since is None else moment_ms(since),
+        to_ms=None if until is None else moment_ms(until),
+    )
+    with client(ctx) as control:
+        answer = control.invoices.issue(body)
+    if json:
+        output.show_json(answer)
+        return
+    body_of = _body(answer)
+    output.say(f"Invoice {body_of.get('number')}: {show_eur(_total(body_of))} EUR.")
+
+
+@invoice_app.command("ls")
+def invoice_ls(ctx: typer.Context, json: JsonOption = False) -> None:
+    """List the invoices."""
+    with client(ctx) as control:
+        invoices = list(control.invoices.list())
+    if json:
+        output.show_json(invoices)
+        return
+    output.table(
+        ["Invoice", "Tenant", "From", "To", ">EUR"],
+        (
+            [
+                body.get("number"),
+                body.get("tenant"),
+                show_moment(body.get("from_ms")),
+                show_moment(body.get("to_ms")),
+                show_eur(_total(body)),
+            ]
+            for body in map(_body, invoices)
+        ),
+    )
+
+
+@invoice_app.command("show")
+def invoice_show(
+    ctx: typer.Context,
+    number: Annotated[str, typer.Argument(help="Number of the invoice.")],
+    form: Annotated[str, typer.Option("--format", help="text, html, csv or json.")] = "text",
+    save: Annotated[
+        Path | None, typer.Option("--save", help="Write the signed document to this file, for verification.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Show an invoice, or save its signed document."""
+    if form not in {"text", "html", "csv", "json"}:
+        raise InvalidInput(f"--format {form!r} is none of text, html, csv and json")
+    with client(ctx) as control:
+        if save is not None or json or form == "json":
+            document = control.invoices.get(number)
+        else:
+            typer.echo(control.invoices.document(number, form).decode("utf-8", "replace"))
+            return
+    if save is not None:
+        verify.save_document(document, save)
+    if json or form == "json":
+        output.show_json(document)
+    else:
+        output.say(f"{save} written. 'bruk invoice verify {save} --key KEYFILE' checks it offline.")
+
+
+@invoice_app.command("verify")
+def invoice_verify(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(help="File that 'bruk invoice show --save' wrote.")],
+    key: KeyOption = None,
+    pin: PinOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Verify an invoice offline. Exit status 8 if it fails."""
+    verify.document(ctx, file, key, pin, json)
+
+
+def _body(invoice: dict[str, Any]) -> dict[str, Any]:
+    """What an invoice says, whether it came as a sealed document or bare."""
+    for name in ("body", "document", "invoice"):
+        inner = invoice.get(name)
+        if isinstance(inner, dict):
+            return {**invoice, **_body(inner)}
+    return invoice
+
+
+def _total(body: dict[str, Any]) -> int | None:
+    for name in ("total_microeur", "amount_microeur", "net_microeur"):
+        value = body.get(name)
+        if isinstance(value, int):
+            return value
+    return None

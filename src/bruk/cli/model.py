@@ -1,0 +1,242 @@
+"""Models and their gates, and the endpoints that serve them."""
+
+from typing import Annotated
+
+import typer
+
+from bruk.cli import output
+from bruk.cli.output import JsonOption
+from bruk.cli.quantity import show_moment, size_bytes
+from bruk.cli.settings import ProjectOption, client
+from bruk.model.artifact import Gate, GateRule
+
+PANEL = "Models"
+ModelArgument = Annotated[str, typer.Argument(help="Name of the model.")]
+EndpointArgument = Annotated[str, typer.Argument(help="Name of the endpoint.")]
+
+model_app = typer.Typer(no_args_is_help=True, help="Models: lineage, evaluations, stage.")
+endpoint_app = typer.Typer(no_args_is_help=True, help="Replicas that serve a model under a name.")
+
+
+def add_to(app: typer.Typer) -> None:
+    app.add_typer(model_app, name="model", rich_help_panel=PANEL)
+    app.add_typer(endpoint_app, name="endpoint", rich_help_panel=PANEL)
+
+
+@model_app.command("ls")
+def model_ls(ctx: typer.Context, json: JsonOption = False) -> None:
+    """List the models."""
+    with client(ctx) as control:
+        models = list(control.models.list())
+    if json:
+        output.show_json(models)
+        return
+    output.table(
+        ["Model", "Project", "Stage", "Artifact", "Job", "Evaluations", "Created"],
+        (
+            [
+                item.id,
+                item.project,
+                item.stage.value,
+                item.artifact,
+                item.job,
+                f"{sum(1 for one in item.evaluations if one.passed)} of {len(item.evaluations)} passed",
+                show_moment(item.created_at_ms),
+            ]
+            for item in models
+        ),
+        none="No models yet. A job with 'model' registers one.",
+    )
+
+
+@model_app.command("show")
+def model_show(ctx: typer.Context, model: ModelArgument, json: JsonOption = False) -> None:
+    """Show a model: where it comes from and what its evaluations found."""
+    with client(ctx) as control:
+        found = control.models.get(model)
+    if json:
+        output.show_json(found)
+        return
+    output.fields(
+        [
+            ("Model", found.id),
+            ("Project", found.project),
+            ("Stage", found.stage.value),
+            ("Artifact", found.artifact),
+            ("Made by job", found.job),
+            ("Made from", found.parents),
+            ("Created", show_moment(found.created_at_ms)),
+        ]
+    )
+    for evaluation in found.evaluations:
+        verdict = "passed" if evaluation.passed else "did not pass"
+        rule = f" the gate {show_gate(evaluation.gate)}" if evaluation.gate else " (no gate was set)"
+        output.say(f"\nEvaluation {evaluation.job} at {show_moment(evaluation.at_ms)} {verdict}{rule}:")
+        output.table(
+            ["Figure", ">Value"],
+            ([name, _millionths(value)] for name, value in sorted(evaluation.figures_micro.items())),
+        )
+
+
+@model_app.command("gate")
+def model_gate(
+    ctx: typer.Context,
+    model: Annotated[str | None, typer.Argument(help="The model; the platform's gate if left out.")] = None,
+    metric: Annotated[str | None, typer.Option(help="Figure of the evaluation, like bits_per_byte.")] = None,
+    baseline: Annotated[str | None, typer.Option(help="Figure it is compared with.")] = None,
+    rule: Annotated[GateRule, typer.Option(help="Whether the figure is to be at most or at least that.")] = (
+        GateRule.AT_MOST
+    ),
+    limit: Annotated[
+        int | None, typer.Option("--limit-permille", min=0, help="Factor on the baseline; 900: 10 % fewer.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Show the platform's gate, or set the rule that a model (or every model) must pass to be served."""
+    from bruk.cli.request import built
+    from bruk.wire.requests import GateBody
+
+    with client(ctx) as control:
+        if model is None and metric is None and baseline is None and limit is None:
+            gate = control.models.gate()
+        else:
+            body = built(GateBody, metric=metric, baseline=baseline, rule=rule, limit_permille=limit)
+            if model is None:
+                control.models.set_default_gate(body)
+            else:
+                control.models.set_gate(model, body)
+            gate = body.value()
+    if json:
+        output.show_json(gate)
+    else:
+        whose = f"Model {model}" if model else "Every model"
+        output.say(f"{whose} may be served when {show_gate(gate)}." if gate else "No gate is set.")
+
+
+@model_app.command("retire")
+def model_retire(ctx: typer.Context, model: ModelArgument, json: JsonOption = False) -> None:
+    """Take a model out of use for good."""
+    with client(ctx) as control:
+        control.models.retire(model)
+        found = control.models.get(model)
+    if json:
+        output.show_json(found)
+    else:
+        output.say(f"Model {model} is {found.stage.value}.")
+
+
+@endpoint_app.command("create")
+def endpoint_create(
+    ctx: typer.Context,
+    name: EndpointArgument,
+    model: Annotated[str, typer.Option("--model", help="Name of the model to serve.")],
+    project: ProjectOption = None,
+    replicas: Annotated[int, typer.Option(min=0, help="How many to keep.")] = 1,
+    engine: Annotated[str, typer.Option(help="auto, transformers or vllm.")] = "auto",
+    devices: Annotated[int, typer.Option(min=1, help="Devices of each replica.")] = 1,
+    accelerator: Annotated[list[str] | None, typer.Option(help="Accelerator that will do; repeat.")] = None,
+    memory: Annotated[str | None, typer.Option(help="Memory of each replica, like 16GiB.")] = None,
+    tenant: Annotated[
+        list[str] | None, typer.Option(help="Tenant that may call it besides yours; * is all; repeat.")
+    ] = None,
+    site: Annotated[list[str] | None, typer.Option(help="Site that will do; repeat.")] = None,
+    context_tokens: Annotated[int, typer.Option(min=1, help="Longest prompt plus answer [tokens].")] = 1024,
+    priority: Annotated[int, typer.Option(min=0, max=100, help="0 (lowest) to 100.")] = 60,
+    json: JsonOption = False,
+) -> None:
+    """Serve a model under a name that clients call. It must have passed its gate."""
+    from bruk.cli.request import built
+    from bruk.wire.requests import EndpointBody
+
+    body = built(
+        EndpointBody,
+        project=project,
+        name=name,
+        model=model,
+        serving_engine=engine,
+        resources={
+            "devices": devices,
+            "accelerators": accelerator or [],
+            "memory_bytes": 0 if memory is None else size_bytes(memory),
+        },
+        replicas=replicas,
+        tenants=tenant or [],
+        sites=site or [],
+        context_tokens=context_tokens,
+        priority=priority,
+    )
+    with client(ctx) as control:
+        made = control.endpoints.add(body)
+    if json:
+        output.show_json(made)
+    else:
+        output.say(
+            f"Endpoint {made.name} wants {replicas} replicas of {model}. 'bruk why {made.id}' follows it."
+        )
+
+
+@endpoint_app.command("ls")
+def endpoint_ls(ctx: typer.Context, json: JsonOption = False) -> None:
+    """List the endpoints."""
+    with client(ctx) as control:
+        found = list(control.endpoints.list())
+    if json:
+        output.show_json(found)
+        return
+    output.table(
+        ["Endpoint", "Project", "Model", "Engine", ">Replicas wanted", "Tenants", ">Context", "Outcome"],
+        (
+            [
+                item.name,
+                item.project,
+                item.endpoint.model,
+                item.endpoint.serving_engine,
+                item.endpoint.replicas,
+                item.endpoint.tenants,
+                item.endpoint.context_tokens,
+                item.outcome.value,
+            ]
+            for item in found
+        ),
+        none="No endpoints yet. 'bruk endpoint create NAME --model MODEL' makes one.",
+    )
+
+
+@endpoint_app.command("scale")
+def endpoint_scale(
+    ctx: typer.Context,
+    name: EndpointArgument,
+    replicas: Annotated[int, typer.Argument(min=0, max=1000, help="How many to keep.")],
+    json: JsonOption = False,
+) -> None:
+    """Keep so many replicas."""
+    with client(ctx) as control:
+        answer = control.endpoints.scale(name, replicas)
+    if json:
+        output.show_json(answer)
+    else:
+        output.say(f"Endpoint {name} wants {replicas} replicas.")
+
+
+@endpoint_app.command("rm")
+def endpoint_rm(ctx: typer.Context, name: EndpointArgument, json: JsonOption = False) -> None:
+    """Stop serving; requests under way are let finish."""
+    with client(ctx) as control:
+        control.endpoints.remove(name)
+    if json:
+        output.show_json({"removed": name})
+    else:
+        output.say(f"Endpoint {name} is removed.")
+
+
+def show_gate(gate: Gate) -> str:
+    """A gate as words."""
+    rule = "at most" if gate.rule is GateRule.AT_MOST else "at least"
+    whole, rest = divmod(gate.limit_permille, 10)
+    percent = f"{whole}.{rest}" if rest else f"{whole}"
+    return f"{gate.metric} is {rule} {percent} % of {gate.baseline}"
+
+
+def _millionths(value: int) -> str:
+    sign, whole = ("-" if value < 0 else ""), abs(value)
+    return f"{sign}{whole // 1_000_000:,}.{whole % 1_000_000:06d}"

@@ -1,0 +1,344 @@
+"""Tenants, their people, their projects, and the projects' keys."""
+
+from typing import Annotated, Any
+
+import typer
+
+from bruk.cli import output
+from bruk.cli.output import JsonOption
+from bruk.cli.quantity import duration_ms, microeur, moment_ms, show_duration, show_eur, show_moment
+from bruk.cli.settings import ProjectOption, client, needed_project
+from bruk.model.errors import InvalidInput
+from bruk.model.tenant import Residency, Role
+
+PANEL = "Tenants and keys"
+TenantArgument = Annotated[str, typer.Argument(help="Name of the tenant.")]
+CountryOption = Annotated[
+    list[str] | None, typer.Option("--country", help="May run in this country only; repeat for several.")
+]
+ResidencySiteOption = Annotated[
+    list[str] | None, typer.Option("--site", help="May run at this site only; repeat for several.")
+]
+OperatorOption = Annotated[
+    list[str] | None,
+    typer.Option("--operator", help="May run with this operator only; repeat for several."),
+]
+BudgetOption = Annotated[
+    str | None, typer.Option("--budget", help="Most that may be spent [EUR], like 12.50. Left out: no limit.")
+]
+DisplayOption = Annotated[str, typer.Option("--display-name", help="Name for people.")]
+
+tenant_app = typer.Typer(no_args_is_help=True, help="Who pays, and where their data may be.")
+user_app = typer.Typer(no_args_is_help=True, help="People.")
+project_app = typer.Typer(no_args_is_help=True, help="A tenant's pieces of work.")
+key_app = typer.Typer(no_args_is_help=True, help="API keys of a project.")
+
+
+def add_to(app: typer.Typer) -> None:
+    app.add_typer(tenant_app, name="tenant", rich_help_panel=PANEL)
+    app.add_typer(user_app, name="user", rich_help_panel=PANEL)
+    app.add_typer(project_app, name="project", rich_help_panel=PANEL)
+    app.add_typer(key_app, name="key", rich_help_panel=PANEL)
+
+
+@tenant_app.command("add")
+def tenant_add(
+    ctx: typer.Context,
+    name: TenantArgument,
+    display_name: DisplayOption = "",
+    country: CountryOption = None,
+    operator: OperatorOption = None,
+    site: ResidencySiteOption = None,
+    weight: Annotated[int, typer.Option(min=1, max=1000, help="Share relative to other tenants.")] = 1,
+    budget: BudgetOption = None,
+    grant: Annotated[
+        str | None, typer.Option(help="Device time granted, like 500h. Left out: no limit.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Add a tenant."""
+    from bruk.cli.request import built
+    from bruk.wire.requests import TenantBody
+
+    body = built(
+        TenantBody,
+        name=name,
+        display_name=display_name,
+        residency=_residency(country, operator, site),
+        weight=weight,
+        budget_microeur=None if budget is None else microeur(budget),
+        grant_device_ms=None if grant is None else duration_ms(grant),
+    )
+    with client(ctx) as control:
+        tenant = control.tenants.add(body)
+    if json:
+        output.show_json(tenant)
+    else:
+        output.say(f"Tenant {tenant.name} added. Next: 'bruk project add {tenant.name} NAME'.")
+
+
+@tenant_app.command("ls")
+def tenant_ls(ctx: typer.Context, json: JsonOption = False) -> None:
+    """List the tenants."""
+    with client(ctx) as control:
+        tenants = list(control.tenants.list())
+    if json:
+        output.show_json(tenants)
+        return
+    output.table(
+        ["Tenant", "Name", "May run", ">Weight", ">Budget EUR", ">Grant"],
+        (
+            [
+                tenant.name,
+                tenant.display_name,
+                show_residency(tenant.residency),
+                tenant.weight,
+                show_eur(tenant.budget_microeur),
+                show_duration(tenant.grant_device_ms),
+            ]
+            for tenant in tenants
+        ),
+    )
+
+
+@tenant_app.command("show")
+def tenant_show(ctx: typer.Context, name: TenantArgument, json: JsonOption = False) -> None:
+    """Show a tenant: its law, its limits and what it has used."""
+    with client(ctx) as control:
+        tenant = control.tenants.get(name)
+        budget = control.tenants.budget(name)
+    if json:
+        output.show_json({"tenant": tenant, "budget": budget})
+        return
+    output.fields(
+        [
+            ("Tenant", tenant.name),
+            ("Name", tenant.display_name),
+            ("May run", show_residency(tenant.residency)),
+            ("Weight", tenant.weight),
+            ("Grant of device time", show_duration(tenant.grant_device_ms)),
+            *budget_fields(budget),
+            ("Since", show_moment(tenant.created_at_ms)),
+        ]
+    )
+
+
+@user_app.command("add")
+def user_add(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(help="Name of the person.")],
+    tenant: Annotated[str, typer.Option("--tenant", help="The tenant to which the person belongs.")],
+    role: Annotated[Role, typer.Option("--role", help="What the person may do.")] = Role.MEMBER,
+    json: JsonOption = False,
+) -> None:
+    """Add a person; prints a one-time login link, shown only now."""
+    from bruk.cli.request import built
+    from bruk.wire.requests import UserBody
+
+    body = built(UserBody, name=name, role=role.value, tenant=tenant)
+    with client(ctx) as control:
+        answer = control.tenants.add_user(tenant, body)
+    if json:
+        output.show_json(answer)
+        return
+    output.say(f"{name} added to {tenant} as {role.value.replace('_', ' ')}.")
+    link = answer.get("login_link") or answer.get("link") or answer.get("login_url")
+    if link:
+        output.say(f"One-time login link, shown only now: {link}")
+
+
+@project_app.command("add")
+def project_add(
+    ctx: typer.Context,
+    tenant: TenantArgument,
+    name: Annotated[str, typer.Argument(help="Name of the project.")],
+    display_name: DisplayOption = "",
+    country: CountryOption = None,
+    operator: OperatorOption = None,
+    site: ResidencySiteOption = None,
+    devices: Annotated[int | None, typer.Option(min=0, help="Most devices held at once.")] = None,
+    budget: BudgetOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Add a project. Its law only narrows its tenant's."""
+    from bruk.cli.request import built
+    from bruk.wire.requests import ProjectBody
+
+    body = built(
+        ProjectBody,
+        tenant=tenant,
+        name=name,
+        display_name=display_name,
+        residency=_residency(country, operator, site),
+        quota_devices=devices,
+        budget_microeur=None if budget is None else microeur(budget),
+    )
+    with client(ctx) as control:
+        project = control.projects.add(body)
+    if json:
+        output.show_json(project)
+    else:
+        output.say(f"Project {project.id} added. Next: 'bruk key create --project {project.id}'.")
+
+
+@project_app.command("ls")
+def project_ls(ctx: typer.Context, json: JsonOption = False) -> None:
+    """List the projects."""
+    with client(ctx) as control:
+        projects = list(control.projects.list())
+    if json:
+        output.show_json(projects)
+        return
+    output.table(
+        ["Project", "Name", "May run", ">Devices", ">Budget EUR"],
+        (
+            [
+                project.id,
+                project.display_name,
+                show_residency(project.residency),
+                project.quota_devices,
+                show_eur(project.budget_microeur),
+            ]
+            for project in projects
+        ),
+    )
+
+
+@key_app.command("create")
+def key_create(
+    ctx: typer.Context,
+    project: ProjectOption = None,
+    name: Annotated[str, typer.Option("--name", help="Name for people.")] = "",
+    expires: Annotated[
+        str | None, typer.Option("--expires", help="After a span like 30d, or at a moment like 2027-01-31.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Create an API key; its secret is shown only now."""
+    from bruk.cli.request import built
+    from bruk.wire.requests import KeyBody
+
+    with client(ctx) as control:
+        until_ms = None if expires is None else _end_ms(expires, control.now_ms)
+        body = built(KeyBody, name=name, expires_at_ms=until_ms)
+        key, secret = control.projects.add_key(needed_project(project), body)
+    if json:
+        output.show_json({"key": key, "secret": secret})
+        return
+    output.note(f"Key {key.id} of {key.project}; the secret is shown only now.")
+    output.say(secret)
+
+
+@key_app.command("ls")
+def key_ls(ctx: typer.Context, project: ProjectOption = None, json: JsonOption = False) -> None:
+    """List a project's keys, or those of all projects."""
+    with client(ctx) as control:
+        names = [project] if project else [item.id for item in control.projects.list()]
+        keys = [key for name in names for key in control.projects.keys(name)]
+    if json:
+        output.show_json([_without_hash(output.dumped(key)) for key in keys])
+        return
+    output.table(
+        ["Key", "Project", "Name", "Begins with", "Created", "Ends", "Disabled"],
+        (
+            [
+                key.id,
+                key.project,
+                key.name,
+                key.prefix,
+                show_moment(key.created_at_ms),
+                "never" if key.expires_at_ms is None else show_moment(key.expires_at_ms),
+                key.disabled,
+            ]
+            for key in keys
+        ),
+    )
+
+
+@key_app.command("expire")
+def key_expire(
+    ctx: typer.Context,
+    key: Annotated[str, typer.Argument(help="Identifier of the key.")],
+    when: Annotated[
+        str, typer.Option("--in", help="After a span like 7d, at a moment like 2027-01-31, or 'now'.")
+    ] = "now",
+    json: JsonOption = False,
+) -> None:
+    """Set the end of a key."""
+    from bruk.cli.request import built
+    from bruk.wire.requests import KeyChange
+
+    with client(ctx) as control:
+        body = built(KeyChange, expires_at_ms=_end_ms(when, control.now_ms))
+        changed = control.projects.change_key(key, body)
+    if json:
+        output.show_json(_without_hash(output.dumped(changed)))
+    else:
+        output.say(f"Key {key} ends {show_moment(changed.expires_at_ms)}.")
+
+
+@key_app.command("disable")
+def key_disable(
+    ctx: typer.Context,
+    key: Annotated[str, typer.Argument(help="Identifier of the key.")],
+    json: JsonOption = False,
+) -> None:
+    """Disable a key: effective at once, at every gateway."""
+    from bruk.wire.requests import KeyChange
+
+    with client(ctx) as control:
+        changed = control.projects.change_key(key, KeyChange(disabled=True))
+    if json:
+        output.show_json(_without_hash(output.dumped(changed)))
+    else:
+        output.say(f"Key {key} is disabled.")
+
+
+def show_residency(residency: Residency) -> str:
+    """Where work may run, in a few words."""
+    parts = [
+        f"{label} {', '.join(values)}"
+        for label, values in (
+            ("in", residency.countries),
+            ("with", residency.operators),
+            ("at", residency.sites),
+        )
+        if values
+    ]
+    return "; ".join(parts) or "anywhere"
+
+
+def budget_fields(budget: dict[str, Any]) -> list[tuple[str, object]]:
+    """The figures of a budget as labelled values."""
+    limit = budget.get("budget_microeur")
+    shown: list[tuple[str, object]] = [("Budget EUR", "no limit" if limit is None else show_eur(limit))]
+    for name, value in budget.items():
+        if name != "budget_microeur" and name.endswith("_microeur"):
+            label = name.removesuffix("_microeur").replace("_", " ").capitalize()
+            shown.append((f"{label} EUR", show_eur(value)))
+    return shown
+
+
+def _residency(
+    countries: list[str] | None, operators: list[str] | None, sites: list[str] | None
+) -> dict[str, list[str]]:
+    return {
+        "countries": [country.upper() for country in countries or []],
+        "operators": operators or [],
+        "sites": sites or [],
+    }
+
+
+def _end_ms(text: str, now_ms: Any) -> int:
+    """The moment of ``now``, of a span from control's now on, or of a date."""
+    if text == "now":
+        return int(now_ms())
+    try:
+        span_ms = duration_ms(text)
+    except InvalidInput:
+        return moment_ms(text)
+    return int(now_ms()) + span_ms
+
+
+def _without_hash(key: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in key.items() if name != "secret_hash"}

@@ -1,0 +1,185 @@
+"""Sites and their nodes."""
+
+from typing import Annotated
+
+import typer
+
+from bruk.cli import output
+from bruk.cli.output import JsonOption
+from bruk.cli.quantity import duration_ms, show_duration, show_size
+from bruk.cli.settings import client
+from bruk.model.site import CutOffPolicy, Node
+
+PANEL = "Operate"
+SiteArgument = Annotated[str, typer.Argument(help="Name of the site.")]
+NodeArgument = Annotated[str, typer.Argument(help="Name of the node.")]
+
+site_app = typer.Typer(no_args_is_help=True, help="Places where work runs.")
+node_app = typer.Typer(no_args_is_help=True, help="Machines of a site.")
+
+
+def add_to(app: typer.Typer) -> None:
+    app.add_typer(site_app, name="site", rich_help_panel=PANEL)
+    app.add_typer(node_app, name="node", rich_help_panel=PANEL)
+
+
+@site_app.command("add")
+def site_add(
+    ctx: typer.Context,
+    name: SiteArgument,
+    country: Annotated[str, typer.Option(help="Country whose law holds there, two letters, like FR.")],
+    zone: Annotated[str, typer.Option(help="Electricity bidding zone, like FR or SE-SE3.")],
+    display_name: Annotated[str, typer.Option(help="Name for people.")] = "",
+    operator: Annotated[str, typer.Option(help="Organisation that runs the place.")] = "",
+    pue: Annotated[str, typer.Option(help="Power usage effectiveness, like 1.25.")] = "1.5",
+    pue_source: Annotated[str, typer.Option(help="Where that figure comes from.")] = "assumed",
+    cut_off: Annotated[
+        CutOffPolicy, typer.Option(help="What running work does when control is away past the lease.")
+    ] = CutOffPolicy.CONTINUE,
+    lease: Annotated[str, typer.Option(help="How long the site acts on what it last heard.")] = "60s",
+    accept_no_isolation: Annotated[
+        bool, typer.Option("--accept-no-isolation", help="Let tenants share the site without isolation.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Add a site. The country is the operator's word: no agent can change it."""
+    from bruk.cli.request import built, milli
+    from bruk.wire.requests import SiteBody
+
+    body = built(
+        SiteBody,
+        name=name,
+        country=country.upper(),
+        grid_zone=zone.upper(),
+        display_name=display_name,
+        operator=operator,
+        pue_milli=milli(pue, "--pue"),
+        pue_source=pue_source,
+        cut_off=cut_off,
+        lease_ms=duration_ms(lease),
+        isolation_accepted=accept_no_isolation,
+    )
+    with client(ctx) as control:
+        answer = control.sites.add(body)
+    if json:
+        output.show_json(answer)
+        return
+    output.say(f"Site {name} added.")
+    secret = answer.get("token") or answer.get("agent_token")
+    if secret:
+        output.say(f"Its agent's token, shown only now: {secret}")
+
+
+@site_app.command("ls")
+def site_ls(ctx: typer.Context, json: JsonOption = False) -> None:
+    """List the sites."""
+    with client(ctx) as control:
+        sites = list(control.sites.list())
+    if json:
+        output.show_json(sites)
+        return
+    output.table(
+        ["Site", "Name", "Country", "Zone", "Operator", "Engine", ">PUE", "Isolation", "Cut off"],
+        (
+            [
+                site.name,
+                site.display_name,
+                site.country,
+                site.grid_zone,
+                site.operator,
+                site.engine.value,
+                f"{site.pue_milli // 1000}.{site.pue_milli % 1000:03d}",
+                site.isolation.value,
+                site.cut_off.value,
+            ]
+            for site in sites
+        ),
+    )
+
+
+@site_app.command("show")
+def site_show(ctx: typer.Context, name: SiteArgument, json: JsonOption = False) -> None:
+    """Show a site and its nodes."""
+    with client(ctx) as control:
+        site = control.sites.get(name)
+        nodes = list(control.sites.nodes(name))
+    if json:
+        output.show_json({"site": site, "nodes": nodes})
+        return
+    output.fields(
+        [
+            ("Site", site.name),
+            ("Name", site.display_name),
+            ("Country", site.country),
+            ("Grid zone", site.grid_zone),
+            ("Operator", site.operator),
+            ("Engine", site.engine.value),
+            ("PUE", f"{site.pue_milli // 1000}.{site.pue_milli % 1000:03d} ({site.pue_source})"),
+            ("When cut off", f"{site.cut_off.value} after {show_duration(site.lease_ms)}"),
+            ("Isolation", f"{site.isolation.value}{' (accepted)' if site.isolation_accepted else ''}"),
+        ]
+    )
+    output.say("")
+    _node_table([(name, node) for node in nodes])
+
+
+@node_app.command("ls")
+def node_ls(
+    ctx: typer.Context,
+    site: Annotated[str | None, typer.Option("--site", help="Only this site.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """List the nodes of a site, or of all."""
+    with client(ctx) as control:
+        names = [site] if site else [item.name for item in control.sites.list()]
+        nodes = [(name, node) for name in names for node in control.sites.nodes(name)]
+    if json:
+        output.show_json([node for _, node in nodes])
+        return
+    _node_table(nodes)
+
+
+@node_app.command("drain")
+def node_drain(ctx: typer.Context, site: SiteArgument, node: NodeArgument, json: JsonOption = False) -> None:
+    """Let no new work onto a node."""
+    with client(ctx) as control:
+        control.sites.drain(site, node)
+    _drained(site, node, True, json)
+
+
+@node_app.command("undrain")
+def node_undrain(
+    ctx: typer.Context, site: SiteArgument, node: NodeArgument, json: JsonOption = False
+) -> None:
+    """Let work onto a node again."""
+    with client(ctx) as control:
+        control.sites.undrain(site, node)
+    _drained(site, node, False, json)
+
+
+def _drained(site: str, node: str, drained: bool, json: bool) -> None:
+    if json:
+        output.show_json({"site": site, "node": node, "drained": drained})
+    else:
+        output.say(f"Node {node} of {site} takes {'no new work' if drained else 'work again'}.")
+
+
+def _node_table(nodes: list[tuple[str, Node]]) -> None:
+    output.table(
+        ["Site", "Node", "Pool", "Accelerator", ">Devices", ">Cores", ">Memory", "Health", "Drained"],
+        (
+            [
+                site,
+                node.name,
+                node.pool,
+                node.accelerator,
+                node.devices,
+                node.cpu_milli // 1000,
+                show_size(node.memory_bytes),
+                node.health.value,
+                node.drained,
+            ]
+            for site, node in nodes
+        ),
+        none="No nodes yet: the site's agent has not reported any.",
+    )

@@ -1,0 +1,183 @@
+"""Bring Bruk up on a machine, log in, and see how it stands."""
+
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import parse_qs, urlsplit
+
+import typer
+
+from bruk.cli import output
+from bruk.cli.output import JsonOption
+from bruk.cli.settings import client, settings
+from bruk.model.errors import InvalidInput
+
+PANEL = "Run Bruk"
+ControlOption = Annotated[str, typer.Option("--control", help="Address of control.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command(rich_help_panel=PANEL)(up)
+    app.command(rich_help_panel=PANEL)(demo)
+    app.command(rich_help_panel=PANEL)(agent)
+    app.command(rich_help_panel=PANEL)(gateway)
+    app.command(rich_help_panel=PANEL)(status)
+    app.command(rich_help_panel=PANEL)(login)
+    app.command(rich_help_panel=PANEL)(version)
+
+
+def up(
+    ctx: typer.Context,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of control and the console.")] = 8610,
+    gateway_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the gateway.")] = 8611,
+    once: Annotated[bool, typer.Option("--once", help="Start, check that all answers, stop.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Run control, a gateway and the agents of this machine's sites in one process tree.
+
+    Stays until it is told to stop (Ctrl-C): jobs then write a checkpoint and go on at the next start.
+    """
+    from bruk import assembly  # type: ignore[attr-defined,unused-ignore]
+
+    answer: object = assembly.up(settings(ctx).home, port, gateway_port, once=once)
+    if json:
+        output.show_json(answer)
+
+
+def demo(
+    ctx: typer.Context,
+    once: Annotated[bool, typer.Option("--once", help="End when all steps are done.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Show the whole life of a model on this machine: train, switch, validate, serve, refuse, bill."""
+    from bruk.cli import demo as story  # type: ignore[attr-defined,unused-ignore]
+
+    story.demo(settings(ctx).home, once=once, json=json)
+
+
+def agent(
+    ctx: typer.Context,
+    site: Annotated[str, typer.Option("--site", help="Name of the site that this agent serves.")],
+    control: ControlOption,
+    home: Annotated[
+        Path | None, typer.Option("--home", help="The agent's folder: token, journal, runs.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Run a site's agent: dial control, make the site follow, obey the switch."""
+    from bruk import assembly  # type: ignore[attr-defined,unused-ignore]
+
+    answer: object = assembly.run_agent(site, home or settings(ctx).home / "sites" / site, control)
+    if json:
+        output.show_json(answer)
+
+
+def gateway(
+    ctx: typer.Context,
+    control: ControlOption,
+    site: Annotated[
+        str | None,
+        typer.Option("--site", help="Site at which it stands; its home's name if left out."),
+    ] = None,
+    listen: Annotated[
+        str, typer.Option("--listen", help="Address and port to answer at.")
+    ] = "127.0.0.1:8611",
+    home: Annotated[Path | None, typer.Option("--home", help="The gateway's folder: token, journal.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Run a gateway: admit, relay and meter calls to models."""
+    from bruk import assembly  # type: ignore[attr-defined,unused-ignore]
+
+    if home is None and site is None:
+        raise InvalidInput("A gateway needs --home, or --site to find its folder in this home.")
+    folder = home or settings(ctx).home / "gateways" / str(site)
+    answer: object = assembly.run_gateway(folder, control, listen, site or folder.name)
+    if json:
+        output.show_json(answer)
+
+
+def status(ctx: typer.Context, json: JsonOption = False) -> None:
+    """How the platform stands: sites, switch, counts."""
+    with client(ctx) as control:
+        found = control.status()
+        address = control.transport.url
+    if json:
+        output.show_json(found)
+        return
+    switch: dict[str, Any] = found.get("switch") or {}
+    holds = [hold for hold in switch.get("holds", []) if hold.get("released_at_ms") is None]
+    off = ", ".join(f"{hold['scope']} {hold['target']}" for hold in holds)
+    output.fields(
+        [
+            ("Control", f"{address} (version {found.get('version', '?')})"),
+            ("Gateway", found.get("gateway_url")),
+            ("Switched off", off or "nothing"),
+            *[
+                (name.replace("_", " ").capitalize(), count)
+                for name, count in (found.get("counts") or {}).items()
+            ],
+        ]
+    )
+    output.say("")
+    rows = [_site_row(site) for site in found.get("sites", [])]
+    output.table(
+        ["Site", "Country", "Engine", "Connected", ">Devices used", "Isolation"],
+        rows,
+        none="No sites yet. 'bruk site add' adds one.",
+    )
+
+
+def login(
+    ctx: typer.Context,
+    link: Annotated[str, typer.Argument(help="The one-time login link, or the token in it.")],
+    json: JsonOption = False,
+) -> None:
+    """Trade a one-time login link for a session, and keep that in HOME/cli.json."""
+    from bruk.sdk import Client
+
+    chosen = settings(ctx)
+    url, token = _link_parts(link, chosen.url or chosen.address())
+    with Client(url) as control:
+        session = control.login(token)
+    chosen.remember(url=url, token=session)
+    with Client(url, session) as control:
+        me = control.me()
+    if json:
+        output.show_json(me)
+        return
+    output.say(f"Logged in at {url} as {me.get('name') or me.get('id')}; kept in {chosen.cli_file}.")
+
+
+def version(json: JsonOption = False) -> None:
+    """The version of this program."""
+    from bruk import __version__
+
+    if json:
+        output.show_json({"version": __version__})
+    else:
+        output.say(f"bruk {__version__}")
+
+
+def _link_parts(link: str, url: str) -> tuple[str, str]:
+    """The control's address and the token of a login link, or of a bare token."""
+    if "://" not in link:
+        return url, link.strip()
+    parts = urlsplit(link.strip())
+    given = parse_qs(parts.query).get("token") or parse_qs(parts.fragment).get("token")
+    if not given:
+        raise InvalidInput(f"{link!r} holds no token; copy the whole login link")
+    return f"{parts.scheme}://{parts.netloc}", given[0]
+
+
+def _site_row(item: dict[str, Any]) -> list[object]:
+    site = item.get("site") if isinstance(item.get("site"), dict) else item
+    assert isinstance(site, dict)
+    used, total = item.get("devices_used"), item.get("devices_total", item.get("devices"))
+    devices = "-" if total is None else f"{used if used is not None else '?'} of {total}"
+    return [
+        site.get("name"),
+        site.get("country"),
+        site.get("engine"),
+        item.get("connected"),
+        devices,
+        site.get("isolation"),
+    ]

@@ -1,0 +1,221 @@
+"""Submit a job, after saying what it would cost."""
+
+import json as jsonlib
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bruk.cli import jobfile, output
+from bruk.cli.exits import FAILED
+from bruk.cli.output import JsonOption
+from bruk.cli.quantity import duration_s, show_duration, show_eur, show_grams, show_kwh, size_bytes
+from bruk.cli.settings import client
+from bruk.model.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from bruk.sdk import Client
+    from bruk.wire.requests import JobBody
+
+PANEL = "Work"
+
+HELP = """Submit a job: a file that describes it, or a command after --.
+
+\b
+  bruk submit job.toml
+  bruk submit --name x --devices 2 --input corpus=art_1 -- python train.py
+
+Options given beside a file come before what it says. What the job costs at most is shown first, and on \
+a terminal asked about; --yes does not ask, --estimate submits nothing.
+
+A job file; all of it is optional but a name and either a command or a recipe:
+
+\b
+  name = "pretrain"           # 1 to 63 of a-z 0-9 - .
+  project = "acme/models"     # or --project, or BRUK_PROJECT
+  priority = 50               # 0 to 100
+  command = \\["python", "train.py"]
+  recipe = "pretrain"         # or finetune, evaluate; instead of a command
+  purpose = "train"           # or fine_tune, evaluate, batch, other
+  outputs = \\["model"]         # kept from BRUK_OUTPUT_DIR on success
+  model = "acme-1"            # register the output as a model of this name
+  evaluates = "acme-1"        # the model that an evaluation is about
+  sites = \\["essonne"]         # any that your law allows if left out
+  time_limit = "2h"           # or time_limit_s = 7200
+  grace = "30s"               # to write a checkpoint; or grace_s
+  disk = "20GiB"              # or disk_bytes
+  deadline = 2026-12-01T06:00:00+01:00  # may be deferred until then
+  retry_limit = 1             # attempts beyond the first
+  preemptible = true          # may be stopped for higher priority
+  \\[config]                    # of the recipe
+  steps = 2000
+  \\[env]
+  WANDB_MODE = "offline"
+  \\[resources]
+  nodes = 1
+  devices = 2
+  accelerators = \\["h100-sxm"]
+  cpu_milli = 4000
+  memory = "16GiB"            # or memory_bytes
+  \\[inputs]
+  corpus = "art_1"            # identifier or name of an artifact
+  \\[software]
+  kind = "venv"               # or site, container, apptainer
+  reference = "/srv/venvs/train"
+"""
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command(
+        "submit",
+        help=HELP,
+        short_help="Submit a job: a file that describes it, or a command after --.",
+        rich_help_panel=PANEL,
+    )(submit)
+
+
+def submit(
+    ctx: typer.Context,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[JOB.TOML | -- COMMAND...]", help="A job file, or a command."),
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the job.")] = None,
+    project: Annotated[
+        str | None,
+        typer.Option("--project", "-p", help="The project, written tenant/name, or BRUK_PROJECT."),
+    ] = None,
+    priority: Annotated[int | None, typer.Option(min=0, max=100, help="0 (lowest) to 100.")] = None,
+    purpose: Annotated[str | None, typer.Option(help="train, fine_tune, evaluate, batch or other.")] = None,
+    recipe: Annotated[str | None, typer.Option(help="A bundled recipe instead of a command.")] = None,
+    config: Annotated[Path | None, typer.Option(help="JSON file with the recipe's configuration.")] = None,
+    nodes: Annotated[int | None, typer.Option(min=1, help="Nodes, all started together.")] = None,
+    devices: Annotated[int | None, typer.Option(min=1, help="Devices on each node.")] = None,
+    accelerator: Annotated[list[str] | None, typer.Option(help="Accelerator that will do; repeat.")] = None,
+    memory: Annotated[str | None, typer.Option(help="Memory on each node, like 16GiB.")] = None,
+    input: Annotated[list[str] | None, typer.Option(help="NAME=ARTIFACT, by id or name; repeat.")] = None,
+    keep: Annotated[list[str] | None, typer.Option("--output", help="Output to keep; repeat.")] = None,
+    env: Annotated[list[str] | None, typer.Option(help="NAME=VALUE; repeat.")] = None,
+    model: Annotated[str | None, typer.Option(help="Register the output of this name as a model.")] = None,
+    evaluates: Annotated[str | None, typer.Option(help="The model that an evaluation is about.")] = None,
+    site: Annotated[list[str] | None, typer.Option(help="Site that will do; repeat.")] = None,
+    time_limit: Annotated[str | None, typer.Option(help="Longest run, like 2h.")] = None,
+    grace: Annotated[str | None, typer.Option(help="Time to write a checkpoint, like 30s.")] = None,
+    disk: Annotated[str | None, typer.Option(help="Most that may be written, like 20GiB.")] = None,
+    retries: Annotated[int | None, typer.Option(min=0, max=100, help="Attempts after a failure.")] = None,
+    estimate: Annotated[bool, typer.Option("--estimate", help="Only say what it would cost.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    idempotency_key: Annotated[
+        str | None, typer.Option(help="Submitting again with the same key submits nothing new.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    request = _request(words or [])
+    jobfile.overlay(
+        request,
+        {
+            "name": name,
+            # The environment only fills in what neither the options nor the file say.
+            "project": project or request.get("project") or os.environ.get("BRUK_PROJECT") or None,
+            "priority": priority,
+            "spec": {
+                "purpose": purpose,
+                "recipe": recipe,
+                "config": None if config is None else _json_table(config),
+                "outputs": keep or None,
+                "model": model,
+                "evaluates": evaluates,
+                "sites": site or None,
+                "time_limit_s": None if time_limit is None else duration_s(time_limit),
+                "grace_s": None if grace is None else duration_s(grace),
+                "disk_bytes": None if disk is None else size_bytes(disk),
+                "retry_limit": retries,
+                "env": jobfile.pairs(env or [], "--env"),
+                "inputs": jobfile.pairs(input or [], "--input"),
+                "resources": {
+                    "nodes": nodes,
+                    "devices": devices,
+                    "accelerators": accelerator or None,
+                    "memory_bytes": None if memory is None else size_bytes(memory),
+                },
+            },
+        },
+    )
+    body = jobfile.job_body(request)
+    with client(ctx) as control:
+        body = _with_inputs_found(control, body)
+        costs = control.workloads.estimate(body)
+        if estimate or not json:
+            _show_estimate(costs, json)
+        if estimate:
+            return
+        if not yes and not json:
+            _agree()
+        workload = control.workloads.submit(body, idempotency_key=idempotency_key)
+    if json:
+        output.show_json({"workload": workload, "estimate": costs})
+        return
+    output.say(f"Submitted {workload.id} ({workload.name}) for {workload.project}.")
+    output.say(
+        f"'bruk why {workload.id}' says where it waits or runs; 'bruk logs -f {workload.id}' follows it."
+    )
+
+
+def _request(words: list[str]) -> dict[str, Any]:
+    """The request that a job file means, or one of a command, or an empty one for a recipe."""
+    if len(words) == 1 and words[0].endswith(".toml"):
+        return jobfile.read(Path(words[0]))
+    return {"spec": {"command": words} if words else {}}
+
+
+def _with_inputs_found(control: "Client", body: "JobBody") -> "JobBody":
+    """The request with names of artifacts replaced by their identifiers."""
+    if not body.spec.inputs:
+        return body
+    found = {
+        name: control.artifacts.find(reference, body.project).id
+        for name, reference in body.spec.inputs.items()
+    }
+    return body.model_copy(update={"spec": body.spec.model_copy(update={"inputs": found})})
+
+
+def _show_estimate(costs: dict[str, Any], json: bool) -> None:
+    if json:
+        output.show_json(costs)
+        return
+    output.fields(
+        [
+            ("Costs at most", f"{show_eur(costs.get('amount_microeur_max'))} EUR"),
+            ("Device time at most", show_duration(costs.get("device_ms_max"))),
+            ("Energy, about", f"{show_kwh(costs.get('energy_j') or 0)} kWh"),
+            ("Carbon, about", f"{show_grams(costs.get('carbon_mg') or 0)} gCO2e"),
+            ("Sites that would do", [_site_words(site) for site in costs.get("sites") or []] or "none now"),
+        ]
+    )
+
+
+def _site_words(site: object) -> str:
+    if not isinstance(site, dict):
+        return str(site)
+    name = str(site.get("site") or site.get("name") or "?")
+    amount = site.get("amount_microeur_max")
+    return name if amount is None else f"{name} ({show_eur(amount)} EUR)"
+
+
+def _agree() -> None:
+    """Ask on a terminal; elsewhere, whoever wrote the script has agreed."""
+    if sys.stdin.isatty() and sys.stdout.isatty() and not typer.confirm("Submit it?", default=True):
+        output.note("Nothing was submitted.")
+        raise typer.Exit(FAILED)
+
+
+def _json_table(path: Path) -> dict[str, Any]:
+    try:
+        found = jsonlib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InvalidInput(f"{path} cannot be read as JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise InvalidInput(f"{path} holds no JSON object")
+    return found

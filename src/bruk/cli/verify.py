@@ -1,0 +1,169 @@
+"""Offline verification at the command line: keys in, a report out, exit status 8 when it fails."""
+
+import json as jsonlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bruk.cli import output
+from bruk.cli.exits import NOT_VERIFIED
+from bruk.cli.settings import settings
+from bruk.model.errors import InvalidInput, NotFound
+
+if TYPE_CHECKING:
+    from bruk.seal import Checkpoint, Keyring, PublicKey, VerifyReport
+
+KeyOption = Annotated[
+    Path | None,
+    typer.Option("--key", help="File with the operator's public key, or a list of them, from a trusted way."),
+]
+PinOption = Annotated[
+    str | None,
+    typer.Option("--pin", help="The one key to trust: its id (16 hexadecimal digits) or ed25519:..."),
+]
+READ_BYTES_MAX = 8 * 1024 * 1024
+
+
+def export(
+    ctx: typer.Context,
+    file: Path,
+    key_file: Path | None,
+    pin: str | None,
+    checkpoints_in: list[Path],
+    json: bool,
+) -> None:
+    """Verify an exported chain and end with the fitting exit status."""
+    from bruk.seal import verify_export
+
+    keyring = _keyring(ctx, key_file, pin, lambda: _keys_in_header(file))
+    known = [_checkpoint(path) for path in checkpoints_in]
+    _report(verify_export(file, keyring, known), json)
+
+
+def document(ctx: typer.Context, file: Path, key_file: Path | None, pin: str | None, json: bool) -> None:
+    """Verify a receipt or an invoice and end with the fitting exit status."""
+    from bruk.seal import verify_document_file
+
+    _report(verify_document_file(file, _keyring(ctx, key_file, pin, list)), json)
+
+
+def save_document(found: dict[str, Any], path: Path) -> None:
+    """Write a sealed document to a file in the canonical form that verification reads.
+
+    Raises:
+        InvalidInput: it is no sealed document, or the file cannot be written.
+    """
+    from bruk.sdk.whole_file import written_whole
+    from bruk.seal import SignedDocument
+
+    sealed = found.get("document") if "signature" not in found else found
+    with written_whole(path, replace=True) as file:
+        file.write(SignedDocument.from_document(sealed).to_bytes())
+
+
+def _report(report: "VerifyReport", json: bool) -> None:
+    if json:
+        output.show_json(report.document())
+    else:
+        first, *notes = report.sentences()
+        (output.say if report.ok else output.note)(first)
+        for sentence in notes:
+            output.note(sentence)
+    if not report.ok:
+        raise typer.Exit(NOT_VERIFIED)
+
+
+def _keyring(ctx: typer.Context, key_file: Path | None, pin: str | None, carried: Any) -> "Keyring | None":
+    """The keys to trust: of the file, narrowed to the pinned one; else those that this home has pinned."""
+    from bruk.seal import Keyring, PublicKey
+
+    if pin is not None and pin.startswith("ed25519:"):
+        return Keyring.of([PublicKey.from_text(pin)])
+    if key_file is not None:
+        ring = keyring_of(key_file)
+        if pin is None:
+            return ring
+        kept = tuple(item for item in ring.keys if item.public_key.key_id == pin)
+        return Keyring(kept) if kept else _no_such_key(pin, str(key_file))
+    if pin is None:
+        return None
+    found: list[PublicKey] = [*carried(), *_keys_of_home(settings(ctx).home)]
+    matching = [key for key in found if key.key_id == pin]
+    return Keyring.of(matching[:1]) if matching else _no_such_key(pin, "the file or in this home")
+
+
+def keyring_of(path: Path) -> "Keyring":
+    """The public keys in a file: one key's text a line, a keyring, or what '/keys/public' answers.
+
+    Raises:
+        NotFound: there is no such file.
+        InvalidInput: it holds no public keys.
+    """
+    from bruk.seal import Keyring, PublicKey
+
+    text = _text_of(path)
+    if text.lstrip().startswith(("[", "{", '"')):
+        try:
+            parsed = jsonlib.loads(text)
+        except ValueError as error:
+            raise InvalidInput(f"{path} is not JSON: {error}") from None
+        while isinstance(parsed, dict):
+            parsed = parsed.get("keys", parsed.get("items", []))
+        return Keyring.from_document(parsed if isinstance(parsed, list) else [parsed])
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if not lines:
+        raise InvalidInput(f"{path} holds no key")
+    return Keyring.of(PublicKey.from_text(line) for line in lines)
+
+
+def _keys_in_header(file: Path) -> "list[PublicKey]":
+    """The keys that an export names in its first line; trusted only as far as the pinned id goes."""
+    from bruk.model.errors import BrukError
+    from bruk.seal import PublicKey
+
+    try:
+        with file.open("rb") as opened:
+            header = jsonlib.loads(opened.readline(READ_BYTES_MAX))
+        return [PublicKey.from_text(text) for text in header["keys"]]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, BrukError):
+        # Verification itself says what is wrong with the file.
+        return []
+
+
+def _keys_of_home(home: Path) -> "list[PublicKey]":
+    """The keys that this home has pinned for its gateways."""
+    from bruk.model.errors import BrukError
+    from bruk.seal import PublicKey
+
+    found = []
+    for path in sorted(home.glob("gateways/*/control.pub")):
+        try:
+            found.append(PublicKey.from_text(_text_of(path).strip()))
+        except BrukError:
+            continue
+    return found
+
+
+def _no_such_key(pin: str, where: str) -> "Keyring":
+    raise InvalidInput(f"No key with the id {pin!r} is in {where}; give the operator's key with --key")
+
+
+def _checkpoint(path: Path) -> "Checkpoint":
+    """The checkpoint inside a receipt or an invoice."""
+    from bruk.seal import SignedDocument
+
+    checkpoint = SignedDocument.from_bytes(_text_of(path).encode("utf-8")).checkpoint
+    if checkpoint is None:
+        raise InvalidInput(f"{path} holds no checkpoint of a chain")
+    return checkpoint
+
+
+def _text_of(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return file.read(READ_BYTES_MAX).decode("utf-8")
+    except FileNotFoundError:
+        raise NotFound(f"There is no file {path}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{path} cannot be read: {error}") from None

@@ -1,0 +1,96 @@
+"""The client: one connection, and one part per group of routes.
+
+Look next at the parts: ``places`` (sites, nodes, the switch), ``people`` (tenants, projects, keys),
+``work`` (jobs, workloads, runs, logs), ``artifacts``, ``models`` (models, gates, endpoints),
+``records`` (prices, budgets, ledger, invoices, audit).
+"""
+
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any, cast
+
+import httpx
+
+from bruk.sdk.artifacts import Artifacts
+from bruk.sdk.models import Endpoints, Models
+from bruk.sdk.people import Projects, Tenants
+from bruk.sdk.places import Sites, Switch
+from bruk.sdk.records import Audit, Invoices, Ledger, Prices
+from bruk.sdk.transport import Transport
+from bruk.sdk.work import Workloads
+from bruk.wire.requests import LoginBody
+
+
+class Client:
+    """A caller of control's API; use it in ``with`` or close it.
+
+    Args:
+        url: ``http://host:port`` of control.
+        token: a person's token or a project's API key; empty only for :meth:`login`.
+        timeout_s: longest silence of the server [s].
+        line: for tests: what carries the requests instead of the network.
+
+    Raises:
+        InvalidInput: the address or the token cannot be one.
+    """
+
+    def __init__(
+        self, url: str, token: str = "", *, timeout_s: float = 30.0, line: httpx.BaseTransport | None = None
+    ) -> None:
+        self.transport = Transport(url, token, timeout_s=timeout_s, line=line)
+        self.sites = Sites(self.transport)
+        self.switch = Switch(self.transport)
+        self.tenants = Tenants(self.transport)
+        self.projects = Projects(self.transport)
+        self.prices = Prices(self.transport)
+        self.ledger = Ledger(self.transport)
+        self.invoices = Invoices(self.transport)
+        self.audit = Audit(self.transport)
+        self.artifacts = Artifacts(self.transport)
+        self.workloads = Workloads(self.transport)
+        self.models = Models(self.transport)
+        self.endpoints = Endpoints(self.transport)
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connection."""
+        self.transport.close()
+
+    def status(self) -> dict[str, Any]:
+        """``version``, ``sites``, ``switch``, ``gateway_url`` and ``counts``."""
+        return cast(dict[str, Any], self.transport.get("/status"))
+
+    def me(self) -> dict[str, Any]:
+        """Who the token belongs to."""
+        return cast(dict[str, Any], self.transport.get("/me"))
+
+    def now_ms(self) -> int:
+        """Control's wall time, to the second [ms since the Unix epoch, UTC]."""
+        return self.transport.now_ms()
+
+    def login(self, token: str) -> str:
+        """Trade a one-time login token for a session, which then serves as the token of a client."""
+        answer = self.transport.send("POST", "/login", LoginBody(token=token))
+        return str(answer["session"])
+
+    def logout(self) -> None:
+        """End the session that the token is."""
+        self.transport.send("POST", "/logout")
+
+    def public_keys(self) -> Any:
+        """The platform's public signing keys, for pinning."""
+        return self.transport.get("/keys/public")
+
+    def events(self) -> Iterator[str]:
+        """The version of control's state, each time it changes (server-sent events); blocks."""
+        with self.transport.stream("GET", "/events") as answer:
+            for line in answer.iter_lines():
+                if line.startswith("data:"):
+                    yield line.removeprefix("data:").strip()

@@ -1,0 +1,91 @@
+"""Prices, and the records that never change: ledger, invoices, audit."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+from bruk.model.ledger import AuditEntry, LedgerEntry, Price
+from bruk.sdk.transport import Transport, segment
+from bruk.sdk.whole_file import written_whole
+from bruk.wire.requests import InvoiceBody, PriceBody
+
+
+class Prices:
+    """Routes below ``/prices``."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def list(self) -> Iterator[Price]:
+        """Every version of every price."""
+        return self._transport.items("/prices", Price)
+
+    def set(self, body: PriceBody, *, idempotency_key: str | None = None) -> Price:
+        """A new version of a price."""
+        answer = self._transport.send("POST", "/prices", body, idempotency_key=idempotency_key)
+        return self._transport.load(Price, answer)
+
+
+class Ledger:
+    """Routes below ``/ledger``."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def list(
+        self, *, tenant: str | None = None, project: str | None = None, after: int | None = None
+    ) -> Iterator[LedgerEntry]:
+        """Entries in the order of the chain, beginning behind ``after``."""
+        params = {"tenant": tenant, "project": project, "after": after}
+        return self._transport.items("/ledger", LedgerEntry, params)
+
+    def export(self, path: Path) -> int:
+        """Write the sealed chain to a file that can be verified offline; return its size [bytes]."""
+        return _download(self._transport, "/ledger/export", path)
+
+
+class Invoices:
+    """Routes below ``/invoices``."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def list(self) -> Iterator[dict[str, Any]]:
+        """Every invoice that the caller may see."""
+        return self._transport.raw_items("/invoices")
+
+    def issue(self, body: InvoiceBody, *, idempotency_key: str | None = None) -> dict[str, Any]:
+        """Issue the next numbered invoice over a tenant's ledger."""
+        answer = self._transport.send("POST", "/invoices", body, idempotency_key=idempotency_key)
+        return cast(dict[str, Any], answer)
+
+    def get(self, number: str) -> dict[str, Any]:
+        """One invoice, a sealed document."""
+        return cast(dict[str, Any], self._transport.get(f"/invoices/{segment(number)}"))
+
+    def document(self, number: str, form: str) -> bytes:
+        """One invoice as ``json``, ``html``, ``text`` or ``csv``, exactly as it was sent."""
+        path = f"/invoices/{segment(number)}"
+        return self._transport.request("GET", path, params={"format": form}).content
+
+
+class Audit:
+    """Routes below ``/audit``."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def list(self, *, after: int | None = None) -> Iterator[AuditEntry]:
+        """Entries in the order of the chain, beginning behind ``after``."""
+        return self._transport.items("/audit", AuditEntry, {"after": after})
+
+    def export(self, path: Path) -> int:
+        """Write the sealed chain to a file that can be verified offline; return its size [bytes]."""
+        return _download(self._transport, "/audit/export", path)
+
+
+def _download(transport: Transport, route: str, path: Path) -> int:
+    with transport.stream("GET", route) as answer, written_whole(path, replace=True) as file:
+        for piece in answer.iter_bytes():
+            file.write(piece)
+        return file.tell()
