@@ -32,7 +32,7 @@ _STEP_BUSY_S = 0.25
 _STEP_IDLE_S = 0.5
 _SHIP_S = 1.0
 _SYNC_PAUSE_S = 0.05
-_WORKERS = 8
+_WORKERS = 16
 
 
 class Inline(ThreadPoolExecutor):
@@ -98,11 +98,12 @@ class Agent:
             records=Records(home),
             stager=Stager(home, self._transport, settings.reserve_bytes),
             shipper=Shipper(self._transport, engine),
+            meter=Meter(self._journal, energy),
             background=self._background,
             probe=probe,
             settings=settings,
         )
-        self.hand = Hand(home, means, Meter(self._journal, energy), clock)
+        self.hand = Hand(home, means, clock)
 
     async def run(self) -> None:
         """Recover, then work until cancelled. Running work goes on.
@@ -145,13 +146,12 @@ class Agent:
         failures, urgent = 0, True
         while True:
             self._wake.clear()
-            request = await asyncio.to_thread(self.hand.report, self._clock.now_ms(), 0 if urgent else None)
             try:
-                response = await self._exchange(request)
-            except (ControlAway, ControlRefused) as error:
+                response = await self._round(urgent)
+            except (BrukError, OSError) as error:
                 failures += 1
                 pause_ms = self._settings.pause_ms(failures)
-                if failures == 1 or isinstance(error, ControlRefused):
+                if failures == 1 or not isinstance(error, ControlAway):
                     log.warning("%s; next try in %d ms", error, pause_ms)
                 await asyncio.sleep(pause_ms / 1000)
                 urgent = True
@@ -159,12 +159,24 @@ class Agent:
             if failures:
                 log.info("control is there again after %d tries", failures)
             failures, urgent = 0, response is None
-            if response is not None:
-                await asyncio.to_thread(self.hand.take, response, self._clock.now_ms())
-                if await asyncio.to_thread(self.hand.drive, self._clock.now_ms()):
-                    self._wake.set()
             # A control that answers at once, again and again, must not heat two machines.
             await asyncio.sleep(_SYNC_PAUSE_S)
+
+    async def _round(self, urgent: bool) -> SyncResponse | None:
+        """One exchange and what follows from it; None when it was given up for news of the site's."""
+        request = await asyncio.to_thread(self.hand.report, self._clock.now_ms(), 0 if urgent else None)
+        response = await self._exchange(request)
+        if response is None:
+            return None
+        if not await asyncio.to_thread(self.hand.take, response, self._clock.now_ms()):
+            raise ControlRefused(
+                "control's answer is older than what this site has heard already and is not acted on; if "
+                "control was restored from a backup, stop the agent, remove standing.json from its home "
+                "and start it again"
+            )
+        if await asyncio.to_thread(self.hand.drive, self._clock.now_ms()):
+            self._wake.set()
+        return response
 
     async def _exchange(self, request: SyncRequest) -> SyncResponse | None:
         """The answer; None when something changed at the site before it came."""

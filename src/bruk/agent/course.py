@@ -78,14 +78,16 @@ class Course:
         self._means.records.save(record)
         self.record = record
 
-    def advance(self, now_ms: int, verdict: Verdict, may_launch: bool) -> None:
+    def advance(self, now_ms: int, verdict: Verdict, may_launch: bool, seen: bool) -> None:
         """Do what is due.
 
         Args:
             verdict: what stands over the run.
             may_launch: control's word is fresh enough to start something on it.
+            seen: ``status`` was read after ``now_ms``.
 
         Raises:
+            JournalError: use could not be written down; call again.
             OSError: the disk refused; call again.
             EngineError: the engine could not; call again.
         """
@@ -95,6 +97,8 @@ class Course:
             self._look_at_launch()
         if self.record.phase is Phase.LIVE:
             self._watch(now_ms, verdict)
+        # Use is written down before the end is told, so that control never settles a run short.
+        self._measure(now_ms, seen)
         if self.record.phase is Phase.FINISHING:
             self._finish(now_ms)
 
@@ -109,16 +113,17 @@ class Course:
         record, status = self.record, self.status
         living = record.phase is Phase.LIVE
         ready = living and self.readiness is not None and self.readiness.ready
-        detail = record.detail or (status.detail if living and status else "") or self._note
+        said = (record.stopped_because, record.detail, status.detail if living and status else "", self._note)
+        detail = "; ".join(dict.fromkeys(part for part in said if part))
         return Observation(
             run=record.run,
             generation=record.generation,
             observed=self._observed(),
             exit_code=record.exit_code if record.phase is Phase.ENDED else None,
-            detail=detail or record.stopped_because,
+            detail=detail,
             started_at_ms=record.started_at_ms,
             ended_at_ms=record.ended_at_ms if record.phase is Phase.ENDED else None,
-            address=address_of(record.port) if ready else "",
+            address=address_of(record.port) if living and record.port else "",
             ready=ready,
             resumed_from_step=self._tail.resumed_from_step,
             software=record.software,
@@ -188,7 +193,11 @@ class Course:
             self.end(Observed.EXITED, EXIT_NOT_STAGED, message)
 
     def _room(self, now_ms: int) -> bool:
-        free, reserve = free_bytes(self._folders.run.parent.parent), self._means.settings.reserve_bytes
+        home, reserve = self._folders.run.parent.parent, self._means.settings.reserve_bytes
+        if free_bytes(home) >= reserve:
+            return True
+        self._means.stager.evict(self._means.needed_blobs())
+        free = free_bytes(home)
         if free >= reserve:
             return True
         self._note = (
@@ -266,6 +275,7 @@ class Course:
             return
         if self.record.started_at_ms is None and status.started_at_ms is not None:
             self.save(started_at_ms=status.started_at_ms)
+            self._means.meter.begin(self.record, status)
         order = self.record.order
         grace_s = order.grace_s if order else 30
         if order is not None and order.wanted is RunWanted.STOP:
@@ -278,6 +288,18 @@ class Course:
             self._stop(now_ms, grace_s)
         elif order is not None and order.replica:
             self._look_at_health(now_ms, grace_s)
+
+    def _measure(self, now_ms: int, seen: bool) -> None:
+        record, meter = self.record, self._means.meter
+        until_ms = meter.metered_until(record)
+        if self.status is None or until_ms is None or record.phase not in (Phase.LIVE, Phase.FINISHING):
+            return
+        if record.ended_at_ms is not None:
+            due = until_ms < record.ended_at_ms
+        else:
+            due = seen and now_ms - until_ms >= self._means.settings.meter_ms
+        if due:
+            self.save(metered_until_ms=meter.measure(record, self.status, now_ms))
 
     def _stop(self, now_ms: int, grace_s: int, because: str = "", held: bool = False) -> None:
         because = self.record.stopped_because or because
@@ -296,7 +318,7 @@ class Course:
     def _look_at_health(self, now_ms: int, grace_s: int) -> None:
         settings = self._means.settings
         if self.readiness is None:
-            self.readiness = Readiness(since_ms=now_ms)
+            self.readiness = Readiness(since_ms=now_ms, ready=self.record.ready)
         if self._probe is None and now_ms - self._probed_at_ms >= settings.health_ms:
             self._probed_at_ms = now_ms
             self._probe = self._means.background.submit(self._means.probe, address_of(self.record.port))
@@ -304,6 +326,9 @@ class Course:
             healthy = self._probe.exception() is None and self._probe.result()
             self.readiness = self.readiness.after(healthy, now_ms)
             self._probe = None
+            if self.readiness.ready != self.record.ready:
+                log.info("run %s is %s", self.record.run, "ready" if self.readiness.ready else "not ready")
+                self.save(ready=self.readiness.ready)
         if not self.readiness.ready and now_ms - self.readiness.since_ms > settings.ready_within_ms:
             patience_s = settings.ready_within_ms // 1000
             self.save(

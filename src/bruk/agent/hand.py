@@ -22,7 +22,7 @@ from bruk.agent.local_hold import (
     write_local_answer,
 )
 from bruk.agent.means import Means
-from bruk.agent.meter import SEND_MAX, Meter
+from bruk.agent.meter import SEND_MAX
 from bruk.agent.record import Phase, RunRecord
 from bruk.agent.standing import Key, Standing
 from bruk.engines.base import EngineError, Inventory, Status, UnknownHandle
@@ -40,10 +40,10 @@ log = logging.getLogger(__name__)
 class Hand:
     """Everything one agent knows and does, but for the waiting and the network."""
 
-    def __init__(self, home: Path, means: Means, meter: Meter, clock: Clock) -> None:
+    def __init__(self, home: Path, means: Means, clock: Clock) -> None:
         self._home = home
         self._means = means
-        self._meter = meter
+        self._meter = means.meter
         self._boot_id = clock.new_id("boot")
         self._lock = threading.RLock()
         self._courses: dict[str, Course] = {}
@@ -59,24 +59,27 @@ class Hand:
         self._reported: object = None
         self._refused_orders: set[str] = set()
         means.taken_ports = self._taken_ports
+        means.needed_blobs = self._needed_blobs
 
     # What control said.
 
-    def take(self, response: SyncResponse, now_ms: int) -> None:
-        """Take in control's answer; one that is older than what is known changes nothing."""
+    def take(self, response: SyncResponse, now_ms: int) -> bool:
+        """Take in control's answer; one that is older than what is known changes nothing.
+
+        Returns:
+            Whether it was taken.
+        """
         with self._lock:
             try:
                 self._meter.acknowledge(response.acknowledged_seq)
             except (JournalError, OSError) as error:
                 log.error("the journal could not note what control has: %s", error)
             if response.version < self._version or response.generation < self._standing.generation:
-                log.warning(
-                    "an answer of version %d is older than %d: ignored", response.version, self._version
-                )
-                return
+                return False
             self._version = response.version
             self._orders = {order.run: order for order in response.runs}
             self._standing = Standing.of(response, now_ms)
+            return True
 
     # What is done.
 
@@ -110,11 +113,9 @@ class Hand:
             may_launch = self._orders is not None and not self._standing.lease_ended(now_ms)
             for course in list(self._courses.values()):
                 with _guarded(course):
-                    course.advance(now_ms, self._key.over(course.record), may_launch)
+                    seen = course.record.run in fresh
+                    course.advance(now_ms, self._key.over(course.record), may_launch, seen)
                     course.read_progress()
-            for course in self._courses.values():
-                with _guarded(course):
-                    self._measure(course, now_ms, course.record.run in fresh)
             for course in list(self._courses.values()):
                 with _guarded(course):
                     self._settle(course, now_ms)
@@ -294,20 +295,6 @@ class Hand:
         except UnknownHandle:
             return Status(record.handle, record.run, record.generation, Observed.LOST)
 
-    def _measure(self, course: Course, now_ms: int, fresh: bool) -> None:
-        record, status = course.record, course.status
-        if status is None or record.phase not in (Phase.LIVE, Phase.FINISHING, Phase.ENDED):
-            return
-        until_ms = self._meter.metered_until(record)
-        if until_ms is None:
-            return
-        if record.ended_at_ms is None:
-            due = fresh and record.phase is Phase.LIVE and now_ms - until_ms >= self._means.settings.meter_ms
-        else:
-            due = until_ms < record.ended_at_ms
-        if due:
-            course.save(metered_until_ms=self._meter.measure(record, status, now_ms))
-
     def _settle(self, course: Course, now_ms: int) -> None:
         record = course.record
         if course.listed or self._orders is None or record.phase is not Phase.ENDED or course.busy:
@@ -369,6 +356,12 @@ class Hand:
             course.record for course in self._courses.values() if course.record.phase is not Phase.ENDED
         ]
         return {record.port for record in records} | {record.master_port for record in records}
+
+    def _needed_blobs(self) -> set[str]:
+        orders = [
+            course.record.order for course in self._courses.values() if course.record.phase is Phase.STAGING
+        ]
+        return {item.digest for order in orders if order for item in order.inputs}
 
     def _signature(self) -> object:
         """What control should hear at once when it changes."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
+from bruk.agent.meter import Meter
 from bruk.agent.record import Records
 from bruk.agent.replica import HealthProbe
 from bruk.agent.stage import Stager
@@ -55,6 +56,7 @@ class Means:
     Attributes:
         nodes: the newest inventory, by name.
         taken_ports: promised to runs so far.
+        needed_blobs: digests that staged or waiting runs need.
     """
 
     site: str
@@ -64,8 +66,10 @@ class Means:
     records: Records
     stager: Stager
     shipper: Shipper
+    meter: Meter
     background: Executor
     probe: HealthProbe
     settings: Settings
     nodes: dict[str, NodeInventory] = field(default_factory=dict)
     taken_ports: Callable[[], set[int]] = set
+    needed_blobs: Callable[[], set[str]] = set

@@ -6,7 +6,6 @@ The journal keeps records until control has them in the ledger. Prices are not k
 """
 
 import json
-import logging
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,7 +14,6 @@ from bruk.engines.base import Status
 from bruk.journal import Journal
 from bruk.wire.agent import MeterRecord
 
-log = logging.getLogger(__name__)
 SEND_MAX = 1000
 
 
@@ -37,8 +35,16 @@ class Energy:
 class EnergyReader(Protocol):
     """A meter at the site; asked once for each stretch of each run, in order of time."""
 
+    def begin(self, status: Status, at_ms: int) -> None:
+        """A run has just started: its first stretch begins at ``at_ms``."""
+        ...
+
     def energy(self, status: Status, from_ms: int, to_ms: int) -> Energy | None:
         """Energy of the run over ``[from_ms, to_ms)``; None where no meter answers."""
+        ...
+
+    def forget(self, run: str) -> None:
+        """The run is over."""
         ...
 
 
@@ -70,6 +76,12 @@ class Meter:
             if at_ms is not None
         ]
         return max(known) if known and record.started_at_ms is not None else None
+
+    def begin(self, record: RunRecord, status: Status) -> None:
+        """The run was just seen alive for the first time."""
+        start_ms = self.metered_until(record)
+        if self._reader and start_ms is not None and start_ms == record.started_at_ms:
+            self._reader.begin(status, start_ms)
 
     def measure(self, record: RunRecord, status: Status, until_ms: int) -> int | None:
         """Journal the run's use up to ``until_ms`` (or its end, if earlier).
@@ -115,6 +127,8 @@ class Meter:
     def forget(self, run: str) -> None:
         """The run is settled."""
         self._until.pop(run, None)
+        if self._reader:
+            self._reader.forget(run)
 
     def _pending(self, limit: int | None) -> list[MeterRecord]:
         found: list[MeterRecord] = []

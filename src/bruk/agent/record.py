@@ -42,6 +42,7 @@ class RunRecord:
         port: loopback port of a replica; 0 if none.
         master_port: where the members of a gang meet; 0 if none.
         stopped_because: why the agent itself ended it; empty if it did not.
+        ready: a replica answered its health check; kept so that a restart does not unroute it.
         held: it was a hold, remote or local, that the agent or control ended it for.
         metered_until_ms: journalled up to here [ms].
         settled_at_ms: control no longer lists it since [ms].
@@ -64,6 +65,7 @@ class RunRecord:
     outputs: tuple[OutputReport, ...] = ()
     stopped_because: str = ""
     held: bool = False
+    ready: bool = False
     metered_until_ms: int | None = None
     settled_at_ms: int | None = None
 

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import threading
+from collections.abc import Collection
 from pathlib import Path
 
 from bruk.agent.disk import check_segment, free_bytes, remove_tree, sync_folder
@@ -82,6 +83,22 @@ class Stager:
             raise StageFailed(
                 f"inputs cannot be written here: {error}; make room on the disk", passing=True
             ) from error
+
+    def evict(self, needed: Collection[str]) -> None:
+        """Remove from the cache what no waiting run needs; runs keep their own links to it.
+
+        Raises:
+            OSError: something cannot be removed.
+        """
+        for place in (*self._trees.iterdir(), *self._blobs.iterdir(), *self._parts.iterdir()):
+            digest = place.name.strip(".").removesuffix(".new")
+            if digest in needed:
+                continue
+            log.info("making room: %s leaves the cache", digest)
+            if place.is_dir():
+                remove_tree(place)
+            else:
+                place.unlink()
 
     def _stage_one(self, item: InputOrder, data: Path) -> None:
         name = check_segment(item.name, "input")

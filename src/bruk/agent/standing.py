@@ -122,10 +122,7 @@ class Key:
 
 def covers(hold: Hold, site: str, record: RunRecord) -> bool:
     """Whether a hold stands over a run; a run whose owner nobody has told is always covered."""
-    if hold.scope is HoldScope.SITE:
-        # Control sends only holds that cover this site, under whatever name it knows the site by.
-        return True
     if record.order is None:
-        return True
+        return hold.scope not in (HoldScope.SITE, HoldScope.LOCAL) or hold.target == site
     tenant = record.order.project.split("/", 1)[0]
     return hold.covers(site, tenant, record.order.model)
