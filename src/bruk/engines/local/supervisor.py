@@ -104,7 +104,7 @@ class Supervisor:
             self._proceed(now)
         self._keep_output(drain=True)
         self.log.close()
-        self._write_end()
+        self.write_end()
 
     def ask_to_end(self, cause: str, detail: str, grace_s: float) -> None:
         """SIGTERM now, SIGKILL after the grace [s]; a later request only shortens the grace."""
@@ -227,7 +227,7 @@ class Supervisor:
             self.log.append(data)
         return True
 
-    def _write_end(self) -> None:
+    def write_end(self) -> None:
         assert self.status is not None, "the command was waited for"
         code = exit_code(self.status)
         usage = os.times()

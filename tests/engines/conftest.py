@@ -1,0 +1,90 @@
+"""A real engine over a temporary folder; whatever a test leaves running is ended afterwards."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bruk.engines.base import Launch, Status
+from bruk.engines.local import records
+from bruk.engines.local.engine import LocalEngine
+from bruk.engines.local.processes import Process, end_strays, marked
+from bruk.engines.local.slots import LocalConfig
+from bruk.model.clock import ManualClock
+from bruk.model.run import DeviceSet, Observed
+
+ENDED = (Observed.EXITED, Observed.LOST)
+
+
+@dataclass
+class Works:
+    """The engine under test and the words that most tests need."""
+
+    folder: Path
+    config: LocalConfig = field(default_factory=lambda: LocalConfig(slots=2, accelerators=False))
+
+    def engine(self) -> LocalEngine:
+        return LocalEngine(self.folder / "engine", ManualClock(), self.config)
+
+    def launch(self, script: str, run: str = "run-a", **more: Any) -> Launch:
+        """A run of ``script`` in this Python."""
+        return self.command((sys.executable, "-c", script), run, **more)
+
+    def shell(self, script: str, run: str = "run-a", **more: Any) -> Launch:
+        return self.command(("sh", "-c", script), run, **more)
+
+    def command(self, command: tuple[str, ...], run: str, **more: Any) -> Launch:
+        folder = self.folder / run
+        folder.mkdir(exist_ok=True)
+        given = {"env": {"PATH": os.environ["PATH"]}, "folder": folder, "workdir": folder, "generation": 1}
+        given |= {"placement": (DeviceSet("node-1", (0,)),), "grace_s": 10}
+        return Launch(run=run, command=command, **(given | more))
+
+    def at(self, run: str = "run-a", generation: int = 1) -> Path:
+        return self.folder / run / "engine" / str(generation)
+
+    def record(self, run: str = "run-a") -> records.Record:
+        found = records.read_record(self.at(run))
+        assert found is not None
+        return found
+
+    def mark(self, handle: str) -> str:
+        return f"{handle}@{(self.folder / 'engine').resolve()}"
+
+    def left(self, handle: str) -> list[Process]:
+        """Living processes of the run; its supervisor may still be on its way out."""
+        record = records.read_record(self.at(handle.split(".")[0]))
+        return [each for each in marked(self.mark(handle)) if record is None or each.pid != record.pid]
+
+    def end(self, engine: LocalEngine, handle: str) -> Status:
+        return self.until(engine, handle, lambda status: status.observed in ENDED)
+
+    def until(self, engine: LocalEngine, handle: str, true: Callable[[Status], bool]) -> Status:
+        wait_for(lambda: true(engine.poll([handle])[0]))
+        return engine.poll([handle])[0]
+
+    def said(self, engine: LocalEngine, handle: str, text: str) -> str:
+        """Wait until the run has said ``text``; all that it has said."""
+        wait_for(lambda: text in engine.logs(handle, 0, 10**6)[0].decode())
+        return engine.logs(handle, 0, 10**6)[0].decode()
+
+
+def wait_for(true: Callable[[], bool]) -> None:
+    for _ in range(3000):
+        if true():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it never came")
+
+
+@pytest.fixture
+def works(tmp_path: Path) -> Iterator[Works]:
+    works = Works(tmp_path)
+    yield works
+    for handle in [path.stem for path in (tmp_path / "engine" / "index").glob("*.json")]:
+        assert end_strays(works.mark(handle), []) == 0
