@@ -107,7 +107,8 @@ class UsageRecord(Shape):
     Attributes:
         seq: in the gateway's journal.
         price_in_version, price_out_version: under which it was admitted and is billed.
-        status: ``complete``, ``client_gone``, ``upstream_failed`` or ``budget_ended``.
+        status: ``complete``, ``client_gone``, ``upstream_failed``, ``budget_ended`` or
+            ``gateway_ended`` (cut when the gateway was stopped or its lease had ended).
         estimated: the engine never reported usage, so tokens were counted from the stream.
     """
 

@@ -1,0 +1,160 @@
+"""The routes of the gateway as an ASGI application.
+
+A route is found, the caller is let in, and the rest is `admit`'s and `relay`'s. Nothing here must ever
+log a body or let an error's text reach a client. Look next at `admit` for the order of refusals, at
+`process` for what runs this.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+import orjson
+
+from bruk.gateway.exchange import Exchange, Message, Receive, Send
+from bruk.gateway.parse import Route, parse
+from bruk.gateway.problem import Refusal, refusal_of
+from bruk.gateway.relay import CLIENT_GONE
+from bruk.gateway.traffic import Ticket
+from bruk.wire.gateway import ModelRoute
+
+if TYPE_CHECKING:
+    from bruk.gateway.process import Gateway
+
+_LOG = logging.getLogger(__name__)
+_RELAYED = {route.value: route for route in Route}
+_MODELS = "/v1/models"
+
+Application = Callable[[Message, Receive, Send], Awaitable[None]]
+
+
+def create_app(gateway: Gateway) -> Application:
+    """The ASGI application of a gateway that is open (see `Gateway.open`)."""
+
+    async def application(scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+        elif scope["type"] == "http":
+            exchange = Exchange(gateway.clock.new_id("req"), scope, receive, send, gateway.limits)
+            await _serve(gateway, exchange)
+        else:
+            await send({"type": "websocket.close", "code": 1000})
+
+    return application
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+async def _serve(gateway: Gateway, exchange: Exchange) -> None:
+    try:
+        await _route(gateway, exchange)
+    except ConnectionResetError:
+        return
+    except Refusal as refusal:
+        gateway.count_refusal(refusal.code)
+        await exchange.refuse(refusal)
+    except Exception as error:
+        # The traceback names code, never a prompt: no message of ours or of a library in use quotes a body.
+        _LOG.error("request %s failed: %s", exchange.request_id, type(error).__name__, exc_info=error)
+        await exchange.refuse(refusal_of(error))
+
+
+async def _route(gateway: Gateway, exchange: Exchange) -> None:
+    path = exchange.path
+    if path == "/health":
+        _require_method(exchange, "GET")
+        await exchange.answer(*_health(gateway))
+    elif path == "/metrics":
+        _require_method(exchange, "GET")
+        await exchange.answer(200, gateway.metrics(), content_type=b"text/plain; version=0.0.4")
+    elif path == _MODELS:
+        _require_method(exchange, "GET")
+        await _list_models(gateway, exchange)
+    elif path.startswith(_MODELS + "/"):
+        _require_method(exchange, "GET")
+        caller = gateway.admission.identify(exchange.header(b"authorization"))
+        model = gateway.admission.model(caller, unquote(path[len(_MODELS) + 1 :]))
+        await exchange.answer(200, orjson.dumps(_model_document(model, caller.project.tenant)))
+    elif path in _RELAYED:
+        _require_method(exchange, "POST")
+        await _infer(gateway, exchange, _RELAYED[path])
+    else:
+        raise Refusal("not_found", "There is no such route. The base URL of this API ends in /v1.")
+
+
+def _require_method(exchange: Exchange, method: str) -> None:
+    if exchange.method != method and not (method == "GET" and exchange.method == "HEAD"):
+        raise Refusal("method_not_allowed", f"This route takes {method}.")
+
+
+def _health(gateway: Gateway) -> tuple[int, bytes]:
+    if gateway.leases.ended_for_ms() is not None:
+        return 503, orjson.dumps({"status": "no lease"})
+    return 200, orjson.dumps({"status": "ok"})
+
+
+async def _list_models(gateway: Gateway, exchange: Exchange) -> None:
+    caller = gateway.admission.identify(exchange.header(b"authorization"))
+    data = [_model_document(model, caller.project.tenant) for model in gateway.admission.models(caller)]
+    await exchange.answer(200, orjson.dumps({"object": "list", "data": data}))
+
+
+def _model_document(model: ModelRoute, tenant: str) -> dict[str, Any]:
+    owner = model.owner_project.split("/", 1)[0]
+    return {
+        "id": model.name,
+        "object": "model",
+        "created": model.created_at_ms // 1000,
+        # Who else is a tenant here is nobody's business.
+        "owned_by": tenant if owner == tenant else "operator",
+    }
+
+
+async def _infer(gateway: Gateway, exchange: Exchange, route: Route) -> None:
+    caller = gateway.admission.identify(exchange.header(b"authorization"))
+    gateway.book.require()
+    # The place is taken before the body is read, so that bodies in memory are bounded too.
+    ticket = gateway.traffic.enter(caller.project.tenant)
+    try:
+        request = parse(route, await exchange.read_body())
+        admitted = gateway.admission.admit(exchange.request_id, caller, request, ticket)
+        try:
+            passage = asyncio.create_task(gateway.relay.run(admitted, exchange, ticket))
+            ticket.cut = passage.cancel
+            await _attend(passage, exchange, ticket)
+        finally:
+            admitted.reservation.release()
+    finally:
+        gateway.traffic.leave(ticket)
+
+
+async def _attend(passage: asyncio.Task[None], exchange: Exchange, ticket: Ticket) -> None:
+    """Wait for the passage to end, and cut it when the client goes."""
+    gone = asyncio.create_task(exchange.gone())
+    try:
+        await asyncio.wait({passage, gone}, return_when=asyncio.FIRST_COMPLETED)
+        _cut(ticket, CLIENT_GONE)
+        await asyncio.shield(passage)
+    except asyncio.CancelledError:
+        # The server ends this task; the passage has still to journal what was used.
+        _cut(ticket, "shutting_down")
+        await asyncio.wait({passage})
+        raise
+    finally:
+        gone.cancel()
+
+
+def _cut(ticket: Ticket, reason: str) -> None:
+    if ticket.cut is not None and ticket.cut_reason is None:
+        ticket.cut_reason = reason
+        ticket.cut()

@@ -1,0 +1,144 @@
+"""The journal of usage: what is durable here is billed, exactly once.
+
+A record goes in before the client sees the end of its answer. When the disk refuses, nothing more is
+admitted until it takes what was left over. Look next at `journal` for durability, at `sync` for the
+hand-over.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+import orjson
+
+from bruk.gateway.account import Accounts
+from bruk.gateway.problem import Refusal
+from bruk.journal import Journal, JournalError
+from bruk.wire.gateway import UsageRecord
+
+_LOG = logging.getLogger(__name__)
+_LEFT_OVER_MAX = 10_000
+
+
+class UsageBook:
+    """Usage records in a journal, and the accounts they are taken off.
+
+    Attributes:
+        entered: records made durable since the process started.
+        on_entry: called after each.
+    """
+
+    def __init__(self, journal: Journal, accounts: Accounts) -> None:
+        self._journal = journal
+        self._accounts = accounts
+        self._left_over: deque[UsageRecord] = deque()
+        self._broken = False
+        self.entered = 0
+        self.on_entry: Callable[[], object] = lambda: None
+
+    @classmethod
+    def open(cls, folder: Path, new_id: str, accounts: Accounts) -> UsageBook:
+        """Open the journal and take what the ledger does not have yet off the accounts.
+
+        Raises:
+            JournalError: see `Journal.open`.
+        """
+        book = cls(Journal.open(folder, new_id=new_id), accounts)
+        for record in book._read(book._journal.acknowledged_seq + 1, 2**62):
+            accounts.settle(record)
+        return book
+
+    @property
+    def journal_id(self) -> str:
+        """The journal's lasting identity, under which control tells a repeated record."""
+        return self._journal.journal_id
+
+    @property
+    def waiting(self) -> bool:
+        """Whether records wait for hand-over."""
+        return self._journal.durable_seq > self._journal.acknowledged_seq
+
+    def require(self) -> None:
+        """Refuse while usage cannot be recorded.
+
+        Raises:
+            Refusal: ``journal_unavailable``.
+        """
+        if self._broken:
+            raise Refusal(
+                "journal_unavailable",
+                "Usage cannot be recorded, so nothing is served. The operator must see to the disk.",
+                retry_after_s=10,
+            )
+
+    async def enter(self, record: UsageRecord) -> None:
+        """Make the record durable and settle its reservation; returns when both are done.
+
+        Raises:
+            JournalError: the disk refused; the reservation stands.
+        """
+        try:
+            seq = await self._journal.append_durable(_packed(record))
+        except JournalError:
+            self._broken = True
+            raise
+        self._settle(seq, record)
+
+    async def enter_later(self, record: UsageRecord) -> None:
+        """As `enter`, for what a client has already seen: what the disk refuses is kept and tried again."""
+        try:
+            await self.enter(record)
+        except JournalError as error:
+            _LOG.error("usage of request %s waits for the disk: %s", record.request, error.message)
+            if len(self._left_over) < _LEFT_OVER_MAX:
+                self._left_over.append(record)
+
+    async def retry(self) -> None:
+        """Try again what the disk refused; then requests are admitted again. Called now and then."""
+        if not self._broken:
+            return
+        try:
+            while self._left_over:
+                record = self._left_over[0]
+                seq = await self._journal.append_durable(_packed(record))
+                self._settle(seq, record)
+                self._left_over.popleft()
+        except JournalError:
+            return
+        self._broken = False
+
+    def _settle(self, seq: int, record: UsageRecord) -> None:
+        self._accounts.settle(record.model_copy(update={"seq": seq}))
+        self.entered += 1
+        self.on_entry()
+
+    def pending(self, count_max: int) -> list[UsageRecord]:
+        """The oldest records that were not acknowledged yet."""
+        return self._read(self._journal.acknowledged_seq + 1, count_max) if self.waiting else []
+
+    def acknowledge(self, seq: int) -> None:
+        """The ledger has everything up to this number.
+
+        Raises:
+            JournalError: the disk refused; the records are handed over again, which changes nothing.
+        """
+        self._journal.acknowledge(min(seq, self._journal.durable_seq))
+
+    def close(self) -> None:
+        """Make everything durable and give the journal up."""
+        self._journal.close()
+
+    def _read(self, seq: int, count_max: int) -> list[UsageRecord]:
+        records: list[UsageRecord] = []
+        for entry in self._journal.read_from(seq):
+            if len(records) >= count_max:
+                break
+            records.append(UsageRecord.model_validate(orjson.loads(entry.payload) | {"seq": entry.seq}))
+        return records
+
+
+def _packed(record: UsageRecord) -> bytes:
+    return orjson.dumps(record.model_dump(mode="json", exclude={"seq"}))

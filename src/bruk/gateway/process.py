@@ -1,0 +1,231 @@
+"""One gateway process: its parts, its start, its end.
+
+It must never end with usage that is not durable. Look next at `app` for requests, at `sync` for control.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import uvicorn
+
+from bruk.gateway.account import Accounts
+from bruk.gateway.admit import Admission
+from bruk.gateway.app import create_app
+from bruk.gateway.book import UsageBook
+from bruk.gateway.lease import LeaseHolder
+from bruk.gateway.limits import Limits
+from bruk.gateway.relay import Relay
+from bruk.gateway.sync import Sync
+from bruk.gateway.traffic import Traffic
+from bruk.gateway.upstream import Upstream
+from bruk.model.clock import Clock
+from bruk.model.errors import InvalidInput
+from bruk.seal import Keyring
+
+_LOG = logging.getLogger(__name__)
+_TICK_S = 0.25
+# What ending may take beyond the time that running answers get: journal, last hand-over [s].
+_END_S = 5.0
+
+
+class Gateway:
+    """A gateway of one site.
+
+    Attributes:
+        home: its own folder; `journal/` and `epoch` are made in it.
+        address: host and port it listens on, once `run` has bound them.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        name: str,
+        site: str,
+        control_url: str,
+        token: str,
+        pinned_keys: Keyring,
+        clock: Clock,
+        limits: Limits | None = None,
+    ) -> None:
+        self.home = home
+        self.name = name
+        self.site = site
+        self.clock = clock
+        self.limits = limits or Limits()
+        self.address: tuple[str, int] | None = None
+        self.refusals: Counter[str] = Counter()
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.leases = LeaseHolder(name, site, pinned_keys, clock, home / "epoch", self.limits.lease_ms)
+        self.accounts = Accounts()
+        self.traffic = Traffic(name, site, self.limits.requests)
+        self.admission = Admission(self.leases, self.traffic, self.accounts)
+        self.upstream = Upstream(self.limits, clock)
+        self._control_url = control_url
+        self._token = token
+        self._server: _Server | None = None
+        self._stopped = False
+
+    @contextlib.asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """Inside, the journal is open and the gateway is in step with control.
+
+        Raises:
+            JournalError: the journal cannot be opened (see `Journal.open`).
+        """
+        self.book = UsageBook.open(self.home / "journal", self.clock.new_id("jrn"), self.accounts)
+        self.relay = Relay(self.upstream, self.book, self.traffic, self.clock, self.limits)
+        self.sync = Sync(
+            gateway=self.name,
+            control_url=self._control_url,
+            token=self._token,
+            leases=self.leases,
+            accounts=self.accounts,
+            traffic=self.traffic,
+            book=self.book,
+            clock=self.clock,
+        )
+        self.traffic.on_change = self.book.on_entry = self.sync.nudge
+        if self.book.waiting:
+            self.sync.nudge()
+        tasks = [asyncio.create_task(loop()) for loop in (self.sync.watch, self.sync.hand_over, self._guard)]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_END_S):
+                    await self.sync.flush()
+            await self.sync.close()
+            await self.upstream.close()
+            await asyncio.to_thread(self.book.close)
+
+    async def run(self, listen: str) -> None:
+        """Serve until SIGTERM or SIGINT: then nothing more is taken, answers under way get `Limits.drain_s`,
+        what is left is cut and billed as far as it came, and the journal is made durable.
+
+        Args:
+            listen: ``HOST:PORT``; port 0 takes a free one, see `address`.
+
+        Raises:
+            InvalidInput: the address is malformed or cannot be bound.
+            JournalError: the journal cannot be opened.
+        """
+        listener = _bind(listen)
+        self.address = listener.getsockname()[:2]
+        with contextlib.closing(listener):
+            async with self.open():
+                config = uvicorn.Config(
+                    create_app(self),
+                    interface="asgi3",
+                    proxy_headers=False,
+                    log_config=None,
+                    access_log=False,
+                    lifespan="off",
+                    server_header=False,
+                    timeout_graceful_shutdown=int(self.limits.drain_s + _END_S),
+                )
+                self._server = _Server(config, self)
+                if self._stopped:
+                    return
+                await self._server.serve([listener])
+
+    def stop(self) -> None:
+        """Make `run` end as SIGTERM does; may be called from any thread."""
+        self._stopped = True
+        if self._server is not None:
+            self._server.should_exit = True
+
+    async def drain(self) -> None:
+        """Take nothing more, wait for what is under way, and cut it when its time is over."""
+        self.traffic.draining = True
+        deadline_ms = self.clock.monotonic_ms() + int(self.limits.drain_s * 1000)
+        while len(self.traffic) and self.clock.monotonic_ms() < deadline_ms:
+            await asyncio.sleep(0.05)
+        self.traffic.cut("shutting_down")
+
+    async def _guard(self) -> None:
+        """Cut what outlives the lease by too long, and try again what the disk refused."""
+        while True:
+            await asyncio.sleep(_TICK_S)
+            ended_ms = self.leases.ended_for_ms()
+            if ended_ms is not None and ended_ms > self.limits.drain_s * 1000:
+                self.traffic.cut("lease_ended")
+            await self.book.retry()
+
+    def count_refusal(self, code: str) -> None:
+        """Note a refusal for the metrics."""
+        self.refusals[code] += 1
+
+    def metrics(self) -> bytes:
+        """Figures in Prometheus' text format."""
+        lines = [
+            "# TYPE bruk_gateway_requests_in_flight gauge",
+            f"bruk_gateway_requests_in_flight {len(self.traffic)}",
+            "# TYPE bruk_gateway_usage_records_total counter",
+            f"bruk_gateway_usage_records_total {self.book.entered}",
+            "# TYPE bruk_gateway_lease_valid gauge",
+            f"bruk_gateway_lease_valid {int(self.leases.ended_for_ms() is None)}",
+            "# TYPE bruk_gateway_refusals_total counter",
+        ]
+        lines += [
+            f'bruk_gateway_refusals_total{{code="{code}"}} {count}'
+            for code, count in sorted(self.refusals.items())
+        ]
+        return ("\n".join(lines) + "\n").encode()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, ended by our own signals and draining by our own rule."""
+
+    def __init__(self, config: uvicorn.Config, gateway: Gateway) -> None:
+        super().__init__(config)
+        self._gateway = gateway
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        # uvicorn's own way raises the signal again at its end, which would kill the process before the
+        # journal is closed.
+        loop = asyncio.get_running_loop()
+        signals = [signal.SIGTERM, signal.SIGINT]
+        try:
+            for number in signals:
+                loop.add_signal_handler(number, self.handle_exit, number, None)
+        except (RuntimeError, ValueError):
+            # Not in the main thread: whoever runs us there sets `should_exit`.
+            signals = []
+        try:
+            yield
+        finally:
+            for number in signals:
+                loop.remove_signal_handler(number)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        draining = asyncio.create_task(self._gateway.drain())
+        await super().shutdown(sockets)
+        await draining
+
+
+def _bind(listen: str) -> socket.socket:
+    host, _, port = listen.rpartition(":")
+    host = host.strip("[]")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise InvalidInput(f"{listen!r} is no address to listen on. Write HOST:PORT.", field="listen")
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, int(port)), family=family, backlog=1024)
+    except OSError as error:
+        raise InvalidInput(
+            f"{listen} cannot be listened on: {error.strerror or error}. Choose another port, or stop what"
+            " uses it.",
+            field="listen",
+        ) from error
