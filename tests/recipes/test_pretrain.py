@@ -143,6 +143,7 @@ def test_a_failed_write_leaves_the_earlier_checkpoint_and_no_debris(
 ) -> None:
     from bruk.recipes import checkpoint
 
+    (tmp_path / "step-000000000.77.tmp").write_bytes(b"of a process that was killed")
     checkpoint.save_checkpoint(tmp_path, 1, {"step": 1})
 
     def refuse(_handle: int) -> None:
@@ -252,3 +253,33 @@ def test_two_processes_under_torchrun_train_one_model(make_run: Any, progress_li
     done = record(place)
     assert (done["processes"], done["steps"], done["tokens"]) == (2, 6, 6 * 2 * 2 * 32)
     assert [line["step"] for line in progress_lines(place) if line["phase"] == "train"] == list(range(1, 7))
+
+
+@pytest.mark.slow
+def test_sigterm_under_torchrun_leaves_a_checkpoint_that_two_processes_resume(
+    make_run: Any, progress_lines: Any
+) -> None:
+    config, place = make_run("run", steps=100_000, checkpoint_steps=100_000)
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=0",
+        "--rdzv-backend=c10d", "--rdzv-endpoint=127.0.0.1:0",
+        "-m", "bruk.recipes.pretrain", str(config),
+    ]  # fmt: skip
+    running = subprocess.Popen(command, env=environment(place), stdout=subprocess.PIPE, text=True)
+    assert running.stdout is not None
+    for line in running.stdout:
+        if "train: step=3 " in line:
+            break
+    running.send_signal(signal.SIGTERM)
+    running.stdout.read()
+    # torchrun ends with a status of its own, so that the checkpoint is what counts.
+    assert running.wait(60) != 0
+    (saved,) = place.checkpoint_dir.glob("step-*.ckpt")
+    step = int(saved.stem.removeprefix("step-"))
+    assert step >= 3
+
+    values = json.loads(config.read_text())
+    config.write_text(json.dumps({**values, "steps": step + 2}))
+    ended = subprocess.run(command, env=environment(place), capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert record(place)["resumed_from_step"] == [step]

@@ -1,6 +1,7 @@
 """A real replica, asked by the official client."""
 
 import concurrent.futures
+import json
 import os
 import signal
 import socket
@@ -39,6 +40,29 @@ def test_a_replica_without_a_proper_door_does_not_start(
     monkeypatch.setenv("BRUK_REPLICA_KEY", secret)
     with pytest.raises(RecipeError, match=message):
         Door.from_environment()
+
+
+def test_vllm_is_started_where_its_command_is_given(make_run: Any, tmp_path: Path) -> None:
+    config, training = make_run("training", steps=1)
+    pretrain(config, training)
+    base = tmp_path / "serving"
+    (base / "data").mkdir(parents=True)
+    (base / "data" / "model").symlink_to(training.output_dir / "model")
+    fake = base / "vllm.py"
+    fake.write_text(
+        "import json, os, sys\n"
+        f"json.dump([sys.argv[1:], os.environ['VLLM_API_KEY']], open({str(base / 'seen.json')!r}, 'w'))\n"
+    )
+    (base / "config.json").write_text(json.dumps({"vllm_command": [sys.executable, str(fake)]}))
+    port = free_port()
+    assert start(base, port).wait(60) == 0
+    arguments, key = json.loads((base / "seen.json").read_text())
+    assert key == SECRET
+    assert SECRET not in arguments
+    assert arguments[0] == "serve"
+    assert arguments[arguments.index("--host") + 1] == "127.0.0.1"
+    assert arguments[arguments.index("--port") + 1] == str(port)
+    assert arguments[arguments.index("--load-format") + 1] == "safetensors"
 
 
 def free_port() -> int:

@@ -60,6 +60,9 @@ def save_checkpoint(folder: Path, step: int, state: dict[str, Any]) -> Path:
     _flush_folder(folder)
     for old in _newest_first(folder)[KEPT:]:
         old.unlink(missing_ok=True)
+    for debris in folder.glob("step-*.tmp"):
+        # A process that was killed while it wrote leaves its part behind.
+        debris.unlink(missing_ok=True)
     return target
 
 

@@ -217,6 +217,9 @@ def run_recipe(name: str, work: Callable[[Path, Place], None]) -> int:
         print(f"usage: python -m bruk.recipes.{name} config.json", file=sys.stderr)
         return EXIT_BAD_INPUT
     config_file = Path(sys.argv[1])
+    # Threads of OpenMP otherwise spin while they wait, which on shared cores makes every process
+    # several times slower. It is read when PyTorch is loaded, so that it must be set before.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         work(config_file, Place.from_environment(config_file, os.environ))
     except RecipeError as error:

@@ -32,7 +32,7 @@ class ServeConfig:
     model: str = "model"  # name of the input
     served_name: str = "model"  # name the replica knows its model by
     engine: str = "auto"  # auto, transformers or vllm
-    vllm_command: list | None = None  # type: ignore[type-arg]  # how vLLM is started, if not as a module
+    vllm_command: list[str] | None = None  # how vLLM is started, if not as a module
     device: str = "auto"  # auto, cpu or cuda
     threads: int | None = None  # torch threads on the CPU; torch's choice if null
     page_tokens: int = 64  # tokens a page of the key-value cache [tokens]

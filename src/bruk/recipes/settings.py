@@ -49,10 +49,10 @@ class PretrainConfig:
     steps: int | None = None  # budget in steps; at least one budget is needed
     seconds_max: float | None = None  # budget in training time over all attempts [s]
     batch: int = 8  # sequences a step and process
-    muon_rate: float = 0.02
-    adamw_rate: float = 0.01
+    muon_rate: float = 0.012
+    adamw_rate: float = 0.02
     warmup_steps: int = 20
-    decay_share: float = 0.5  # share of the budget, at its end, in which the rate falls to zero
+    decay_share: float = 0.7  # share of the budget, at its end, in which the rate falls to zero
     checkpoint_steps: int = 50
     log_steps: int = 5
     seed: int = 0
