@@ -1,0 +1,272 @@
+"""Routes of artifacts, jobs, workloads, runs, models and endpoints."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from bruk.api.door import Caller, ControlOf, OnceOf
+from bruk.api.page import Page, WindowOf, page_of
+from bruk.api.stream import give, take
+from bruk.control import authorise, data, endpoints, jobs, models
+from bruk.control.jobs import Estimate, WorkloadView
+from bruk.control.logs import Stream
+from bruk.model.artifact import Artifact, ArtifactKind, Gate, Model
+from bruk.model.run import Run
+from bruk.model.workload import Workload, WorkloadKind
+from bruk.store import work
+from bruk.wire import codec
+from bruk.wire.requests import EndpointBody, EndpointChange, GateBody, JobBody
+
+router = APIRouter(tags=["work"])
+
+Offset = Annotated[int, Query(ge=0, le=2**62)]
+PieceLimit = Annotated[int, Query(ge=1, le=1 << 20)]
+
+
+@router.post("/artifacts", status_code=201)
+async def put_artifact(
+    request: Request,
+    control: ControlOf,
+    caller: Caller,
+    name: Annotated[str, Query(max_length=63)],
+    kind: ArtifactKind = ArtifactKind.FILE,
+    project: str | None = None,
+    digest: Annotated[str | None, Query(pattern="^[0-9a-f]{64}$")] = None,
+) -> Artifact:
+    """Upload the body's bytes as an artifact; with ``digest``, only if they have it."""
+    owner = jobs.project_of(caller, project)
+    return await take(request, lambda chunks: data.put(control, caller, owner, name, kind, chunks, digest))
+
+
+@router.get("/artifacts")
+def list_artifacts(
+    control: ControlOf, caller: Caller, window: WindowOf, project: str | None = None
+) -> Page[Artifact]:
+    """The artifacts that the caller may see, newest first."""
+    return page_of(data.artifacts(control, caller, project), window, lambda item: item.id)
+
+
+@router.get("/artifacts/{artifact}")
+def get_artifact(control: ControlOf, caller: Caller, artifact: str) -> Artifact:
+    """One artifact."""
+    return data.get(control, caller, artifact)
+
+
+@router.get("/artifacts/{artifact}/content")
+def artifact_content(control: ControlOf, caller: Caller, artifact: str) -> StreamingResponse:
+    """An artifact's bytes."""
+    found, file = data.content(control, caller, artifact)
+    headers = {"Content-Length": str(found.size_bytes), "X-Digest-Sha256": found.digest}
+    return StreamingResponse(give(file), media_type="application/octet-stream", headers=headers)
+
+
+@router.delete("/artifacts/{artifact}", status_code=204)
+def remove_artifact(control: ControlOf, caller: Caller, artifact: str) -> None:
+    """Forget an artifact."""
+    data.remove(control, caller, artifact)
+
+
+@router.post("/jobs/estimate")
+def estimate_job(control: ControlOf, caller: Caller, body: JobBody) -> Estimate:
+    """What the job would use at most, site by site."""
+    return jobs.estimate(control, caller, body)
+
+
+@router.post("/jobs", status_code=201)
+def submit_job(control: ControlOf, caller: Caller, body: JobBody, once: OnceOf) -> Any:
+    """Submit a job."""
+    return once(body, lambda: codec.dump(jobs.submit(control, caller, body)))
+
+
+@router.get("/workloads")
+def list_workloads(
+    control: ControlOf,
+    caller: Caller,
+    window: WindowOf,
+    project: str | None = None,
+    kind: WorkloadKind | None = None,
+    open: bool | None = None,
+) -> Page[WorkloadView]:
+    """The newest workloads that the caller may see, each with its runs and what it waits for."""
+    found = jobs.listing(
+        control, caller, project=project, kind=kind, open_=open, after=window.after, limit=window.limit
+    )
+    views = [jobs.view(control, caller, item.id) for item in found]
+    more = len(found) == window.limit
+    return Page[WorkloadView](items=views, next=found[-1].id if more else None)
+
+
+@router.get("/workloads/{workload}")
+def get_workload(control: ControlOf, caller: Caller, workload: str) -> WorkloadView:
+    """Everything about one workload."""
+    return jobs.view(control, caller, workload)
+
+
+@router.post("/workloads/{workload}/cancel")
+def cancel_workload(control: ControlOf, caller: Caller, workload: str) -> Workload:
+    """Stop wanting a workload."""
+    return jobs.cancel(control, caller, workload)
+
+
+@router.get("/workloads/{workload}/why")
+def why(control: ControlOf, caller: Caller, workload: str) -> dict[str, Any]:
+    """Why it waits, and why its runs were placed where they are."""
+    shown = jobs.view(control, caller, workload)
+    records = jobs.records(control, caller, workload)
+    return {
+        "workload": codec.dump(shown.workload),
+        "waiting_for": codec.dump(shown.waiting_for) if shown.waiting_for else None,
+        "placements": [
+            {"run": record.run.id, **codec.dump(record.why)} for record in records if record.why is not None
+        ],
+    }
+
+
+@router.get("/workloads/{workload}/logs")
+def logs(
+    control: ControlOf,
+    caller: Caller,
+    workload: str,
+    run: str | None = None,
+    offset: Offset = 0,
+    limit: PieceLimit = 1 << 18,
+) -> Response:
+    """A piece of a run's output; ``X-Next-Offset`` says where the next begins."""
+    return _piece(control, caller, workload, run, Stream.LOG, offset, limit)
+
+
+@router.get("/workloads/{workload}/progress")
+def progress(
+    control: ControlOf,
+    caller: Caller,
+    workload: str,
+    run: str | None = None,
+    offset: Offset = 0,
+    limit: PieceLimit = 1 << 18,
+) -> Response:
+    """A piece of a run's progress file, JSON lines."""
+    return _piece(control, caller, workload, run, Stream.PROGRESS, offset, limit)
+
+
+def _piece(
+    control: ControlOf,
+    caller: Caller,
+    workload: str,
+    run: str | None,
+    stream: Stream,
+    offset: int,
+    limit: int,
+) -> Response:
+    content, following, chosen = jobs.output_of(control, caller, workload, run, stream, offset, limit)
+    headers = {"X-Next-Offset": str(following), "X-Run": chosen}
+    return Response(content, media_type="text/plain; charset=utf-8", headers=headers)
+
+
+@router.get("/runs")
+def list_runs(
+    control: ControlOf, caller: Caller, window: WindowOf, workload: str | None = None, site: str | None = None
+) -> Page[Run]:
+    """The runs that the caller may see, oldest first."""
+    with control.read() as connection:
+        found = [record.run for record in work.runs(connection, site=site, of_workload=workload)]
+    seen = [run for run in found if authorise.may_read(caller, run.tenant, run.project)]
+    return page_of(seen, window, lambda run: run.id)
+
+
+@router.get("/runs/{run}")
+def get_run(control: ControlOf, caller: Caller, run: str) -> Run:
+    """One run."""
+    with control.read() as connection:
+        found = work.get_run(connection, run).run
+    authorise.read(caller, found.tenant, found.project, "run", run)
+    return found
+
+
+@router.get("/models")
+def list_models(control: ControlOf, caller: Caller, window: WindowOf) -> Page[Model]:
+    """The models that the caller may see."""
+    return page_of(models.listing(control, caller), window, lambda model: model.id)
+
+
+@router.get("/models/{model}")
+def get_model(control: ControlOf, caller: Caller, model: str) -> Model:
+    """One model with its evaluations."""
+    return models.get(control, caller, model)
+
+
+@router.put("/models/{model}/gate")
+def set_gate(control: ControlOf, caller: Caller, model: str, body: GateBody) -> Gate:
+    """Set the rule that this model must pass."""
+    return models.set_gate(control, caller, model, body)
+
+
+@router.post("/models/{model}/retire")
+def retire_model(control: ControlOf, caller: Caller, model: str) -> Model:
+    """Take a model out of use for good."""
+    return models.retire(control, caller, model)
+
+
+@router.get("/gate")
+def get_gate(control: ControlOf, caller: Caller) -> Gate:
+    """The rule for models without one of their own."""
+    with control.read() as connection:
+        return models.platform_gate(connection)
+
+
+@router.put("/gate")
+def set_platform_gate(control: ControlOf, caller: Caller, body: GateBody) -> Gate:
+    """Set the rule for models without one of their own."""
+    return models.set_platform_gate(control, caller, body)
+
+
+@router.get("/endpoints")
+def list_endpoints(control: ControlOf, caller: Caller, window: WindowOf) -> Page[WorkloadView]:
+    """The open endpoints that the caller may see."""
+    found = jobs.listing(control, caller, kind=WorkloadKind.ENDPOINT, open_=True, limit=1000)
+    views = [jobs.view(control, caller, item.id) for item in found]
+    return page_of(views, window, lambda view: view.workload.id)
+
+
+@router.post("/endpoints", status_code=201)
+def create_endpoint(control: ControlOf, caller: Caller, body: EndpointBody, once: OnceOf) -> Any:
+    """Serve a model that passed its gate."""
+    return once(body, lambda: codec.dump(endpoints.create(control, caller, body)))
+
+
+@router.get("/endpoints/{name}")
+def get_endpoint(control: ControlOf, caller: Caller, name: str) -> WorkloadView:
+    """One endpoint by its name."""
+    return jobs.view(control, caller, endpoints.get(control, caller, name).id)
+
+
+@router.patch("/endpoints/{name}")
+def scale_endpoint(control: ControlOf, caller: Caller, name: str, body: EndpointChange) -> Workload:
+    """Keep another number of replicas."""
+    return endpoints.scale(control, caller, name, body.replicas)
+
+
+@router.delete("/endpoints/{name}")
+def remove_endpoint(control: ControlOf, caller: Caller, name: str) -> Workload:
+    """Stop serving under this name."""
+    return endpoints.remove(control, caller, name)
+
+
+EVENTS_WAIT_MS = 15_000
+
+
+@router.get("/events")
+async def events(control: ControlOf, caller: Caller, request: Request) -> StreamingResponse:
+    """Server-sent events: ``changed`` with the newest version, and comments that keep the line."""
+
+    async def lines() -> AsyncIterator[str]:
+        version = 0
+        while not await request.is_disconnected():
+            newest = await control.changes.wait_past(version, EVENTS_WAIT_MS)
+            yield f"event: changed\ndata: {newest}\n\n" if newest > version else ": still here\n\n"
+            version = newest
+            await asyncio.sleep(0.1)
+
+    return StreamingResponse(lines(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
