@@ -11,7 +11,20 @@ from typing import Annotated
 
 import typer
 
-from bruk.cli import audit, billing, data, doctor, model, people, places, platform, submit, switch, work
+from bruk.cli import (
+    audit,
+    billing,
+    data,
+    doctor,
+    model,
+    people,
+    places,
+    platform,
+    receipt,
+    submit,
+    switch,
+    work,
+)
 from bruk.cli.exits import FAILED, MEANINGS, status_of
 from bruk.cli.output import note
 from bruk.cli.settings import Settings
@@ -67,6 +80,7 @@ data.add_to(app)
 submit.add_to(app)
 work.add_to(app)
 model.add_to(app)
+receipt.add_to(app)
 audit.add_to(app)
 doctor.add_to(app)
 

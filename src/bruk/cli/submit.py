@@ -185,23 +185,28 @@ def _show_estimate(costs: dict[str, Any], json: bool) -> None:
     if json:
         output.show_json(costs)
         return
+    sites = costs.get("sites") or []
     output.fields(
         [
             ("Costs at most", f"{show_eur(costs.get('amount_microeur_max'))} EUR"),
             ("Device time at most", show_duration(costs.get("device_ms_max"))),
-            ("Energy, about", f"{show_kwh(costs.get('energy_j') or 0)} kWh"),
-            ("Carbon, about", f"{show_grams(costs.get('carbon_mg') or 0)} gCO2e"),
-            ("Sites that would do", [_site_words(site) for site in costs.get("sites") or []] or "none now"),
-        ]
+            ("Sites that would do", None if sites else "none now; the job would wait"),
+        ][: 2 if sites else 3]
     )
-
-
-def _site_words(site: object) -> str:
-    if not isinstance(site, dict):
-        return str(site)
-    name = str(site.get("site") or site.get("name") or "?")
-    amount = site.get("amount_microeur_max")
-    return name if amount is None else f"{name} ({show_eur(amount)} EUR)"
+    if sites:
+        output.table(
+            ["Site", "Accelerator", ">At most EUR", ">At most kWh", ">At most gCO2e"],
+            (
+                [
+                    site["site"],
+                    site["accelerator"],
+                    show_eur(site["amount_microeur"]),
+                    show_kwh(site["energy_j"]),
+                    show_grams(site["carbon_mg"]),
+                ]
+                for site in sites
+            ),
+        )
 
 
 def _agree() -> None:

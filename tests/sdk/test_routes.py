@@ -1,0 +1,221 @@
+"""Every method asks the route that it should, with a body that the server's own shapes accept."""
+
+import json
+from collections.abc import Callable
+
+import httpx
+import pytest
+from pydantic import BaseModel
+
+from bruk.model.artifact import Gate, GateRule
+from bruk.model.errors import InvalidInput
+from bruk.model.tenant import ApiKey, Tenant
+from bruk.sdk import Client
+from bruk.wire import codec, requests
+
+TENANT = codec.dump(Tenant("acme", "Acme"))
+PROJECT = {"tenant": "acme", "name": "models", "display_name": ""}
+KEY = codec.dump(ApiKey("key_1", "acme/models", "", "bk_x", "0" * 64, 1))
+SITE = {"name": "essonne", "display_name": "", "country": "FR", "grid_zone": "FR", "operator": ""}
+HOLD = {
+    "id": "hold_1",
+    "scope": "site",
+    "target": "essonne",
+    "generation": 1,
+    "raised_by": "u",
+    "raised_at_ms": 1,
+}
+PRICE = {
+    "resource": "device_time",
+    "item": "*",
+    "version": 1,
+    "price_microeur": 1,
+    "effective_from_ms": 1,
+}
+GATE = codec.dump(Gate("a", "b", GateRule.AT_MOST, 900))
+WORKLOAD = {
+    "id": "job_1",
+    "name": "x",
+    "project": "acme/models",
+    "kind": "job",
+    "spec": {"command": ["true"]},
+    "created_at_ms": 1,
+    "created_by": "u",
+}
+JOB = requests.JobBody(name="x", spec=requests.JobSpecBody(command=["true"]))
+BUDGET = requests.BudgetBody
+
+# What is called, the request that must follow, the shape its body must fit, and an answer.
+CALLS: list[tuple[Callable[[Client], object], str, str, type[BaseModel] | None, object]] = [
+    (lambda c: c.status(), "GET", "/status", None, {}),
+    (lambda c: c.me(), "GET", "/me", None, {}),
+    (lambda c: c.login("x" * 20), "POST", "/login", requests.LoginBody, {"session": "s"}),
+    (lambda c: c.logout(), "POST", "/logout", None, None),
+    (lambda c: c.public_keys(), "GET", "/keys/public", None, {}),
+    (lambda c: c.sites.get("essonne"), "GET", "/sites/essonne", None, SITE),
+    (
+        lambda c: c.sites.add(requests.SiteBody(name="essonne", country="FR", grid_zone="FR")),
+        "POST",
+        "/sites",
+        requests.SiteBody,
+        {},
+    ),
+    (
+        lambda c: c.sites.change("essonne", requests.SiteChange(operator="x")),
+        "PATCH",
+        "/sites/essonne",
+        requests.SiteChange,
+        SITE,
+    ),
+    (lambda c: c.sites.drain("essonne", "n-1"), "POST", "/sites/essonne/nodes/n-1/drain", None, None),
+    (lambda c: c.sites.undrain("essonne", "n-1"), "POST", "/sites/essonne/nodes/n-1/undrain", None, None),
+    (lambda c: c.tenants.get("acme"), "GET", "/tenants/acme", None, TENANT),
+    (
+        lambda c: c.tenants.add(requests.TenantBody(name="acme")),
+        "POST",
+        "/tenants",
+        requests.TenantBody,
+        TENANT,
+    ),
+    (
+        lambda c: c.tenants.change("acme", requests.TenantChange(weight=2)),
+        "PATCH",
+        "/tenants/acme",
+        requests.TenantChange,
+        TENANT,
+    ),
+    (
+        lambda c: c.tenants.add_user("acme", requests.UserBody(name="Ada", role="member", tenant="acme")),
+        "POST",
+        "/tenants/acme/users",
+        requests.UserBody,
+        {},
+    ),
+    (lambda c: c.tenants.budget("acme"), "GET", "/tenants/acme/budget", None, {}),
+    (lambda c: c.tenants.set_budget("acme", None), "PUT", "/tenants/acme/budget", BUDGET, {}),
+    (lambda c: c.projects.get("acme/models"), "GET", "/projects/acme/models", None, PROJECT),
+    (
+        lambda c: c.projects.add(requests.ProjectBody(tenant="acme", name="models")),
+        "POST",
+        "/projects",
+        requests.ProjectBody,
+        PROJECT,
+    ),
+    (
+        lambda c: c.projects.change("acme/models", requests.ProjectChange(quota_devices=2)),
+        "PATCH",
+        "/projects/acme/models",
+        requests.ProjectChange,
+        PROJECT,
+    ),
+    (
+        lambda c: c.projects.add_key("acme/models", requests.KeyBody()),
+        "POST",
+        "/projects/acme/models/keys",
+        requests.KeyBody,
+        {"key": KEY, "secret": "bk_x"},
+    ),
+    (
+        lambda c: c.projects.change_key("key_1", requests.KeyChange(disabled=True)),
+        "PATCH",
+        "/keys/key_1",
+        requests.KeyChange,
+        KEY,
+    ),
+    (lambda c: c.projects.budget("acme/models"), "GET", "/projects/acme/models/budget", None, {}),
+    (lambda c: c.projects.set_budget("acme/models", 5), "PUT", "/projects/acme/models/budget", BUDGET, {}),
+    (
+        lambda c: c.prices.set(requests.PriceBody(resource="device_time", price_microeur=1)),
+        "POST",
+        "/prices",
+        requests.PriceBody,
+        PRICE,
+    ),
+    (lambda c: c.workloads.submit(JOB), "POST", "/jobs", requests.JobBody, WORKLOAD),
+    (lambda c: c.workloads.estimate(JOB), "POST", "/jobs/estimate", requests.JobBody, {}),
+    (lambda c: c.workloads.get("job_1"), "GET", "/workloads/job_1", None, {}),
+    (lambda c: c.workloads.cancel("job_1"), "POST", "/workloads/job_1/cancel", None, {}),
+    (lambda c: c.workloads.why("job_1"), "GET", "/workloads/job_1/why", None, {}),
+    (lambda c: c.artifacts.remove("art_1"), "DELETE", "/artifacts/art_1", None, None),
+    (
+        lambda c: c.models.set_gate("m", requests.GateBody()),
+        "PUT",
+        "/models/m/gate",
+        requests.GateBody,
+        GATE,
+    ),
+    (lambda c: c.models.gate(), "GET", "/gate", None, GATE),
+    (
+        lambda c: c.models.set_default_gate(requests.GateBody(limit_permille=800)),
+        "PUT",
+        "/gate",
+        requests.GateBody,
+        GATE,
+    ),
+    (lambda c: c.models.retire("m"), "POST", "/models/m/retire", None, {}),
+    (lambda c: c.endpoints.scale("m", 2), "PATCH", "/endpoints/m", requests.EndpointChange, {}),
+    (lambda c: c.endpoints.remove("m"), "DELETE", "/endpoints/m", None, None),
+    (lambda c: c.switch.state(), "GET", "/switch", None, {}),
+    (
+        lambda c: c.switch.off(requests.SwitchBody(scope="site", target="essonne")),
+        "POST",
+        "/switch/off",
+        requests.SwitchBody,
+        HOLD,
+    ),
+    (
+        lambda c: c.switch.on(requests.SwitchBody(scope="site", target="essonne")),
+        "POST",
+        "/switch/on",
+        requests.SwitchBody,
+        {},
+    ),
+    (lambda c: c.switch.receipt("rcpt_1"), "GET", "/switch/receipts/rcpt_1", None, {}),
+    (
+        lambda c: c.invoices.issue(requests.InvoiceBody(tenant="acme")),
+        "POST",
+        "/invoices",
+        requests.InvoiceBody,
+        {},
+    ),
+    (lambda c: c.invoices.get("BRUK-000001"), "GET", "/invoices/BRUK-000001", None, {}),
+]
+
+
+@pytest.mark.parametrize(
+    ("call", "method", "path", "shape", "answer"), CALLS, ids=[f"{c[1]} {c[2]}" for c in CALLS]
+)
+def test_a_method_asks_its_route(call, method, path, shape, answer):
+    seen: list[httpx.Request] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(204) if answer is None else httpx.Response(200, json=answer)
+
+    with Client("http://127.0.0.1:1", "token", line=httpx.MockTransport(handler)) as control:
+        call(control)
+    assert [(request.method, request.url.path) for request in seen] == [(method, f"/api/v1{path}")]
+    if shape is None:
+        assert seen[0].content == b""
+    else:
+        shape.model_validate_json(seen[0].content)
+
+
+def test_what_a_change_leaves_out_is_left_out_on_the_line():
+    bodies = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        bodies.append(json.loads(request.content))
+        return httpx.Response(200, json=KEY)
+
+    with Client("http://127.0.0.1:1", line=httpx.MockTransport(handler)) as control:
+        control.projects.change_key("key_1", requests.KeyChange(expires_at_ms=None))
+        control.projects.change_key("key_1", requests.KeyChange(disabled=True))
+    assert bodies == [{"expires_at_ms": None}, {"disabled": True}]
+
+
+@pytest.mark.parametrize("project", ["acme", "", "a/b/c", "/b", "a/"])
+def test_a_project_that_is_none_is_refused(project):
+    line = httpx.MockTransport(lambda request: httpx.Response(500))
+    with Client("http://127.0.0.1:1", line=line) as control, pytest.raises(InvalidInput, match="tenant/name"):
+        control.projects.get(project)
