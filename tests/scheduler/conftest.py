@@ -7,6 +7,7 @@ import pytest
 from hypothesis import strategies as st
 
 from bruk.model.plan import Plan
+from bruk.model.reason import ReasonCode as Code
 from bruk.model.run import DeviceSet, Run, RunWanted, StopReason
 from bruk.model.site import Isolation, Node, NodeHealth, Site
 from bruk.model.snapshot import Account, Pending, RunFacts, SiteState, Snapshot
@@ -126,57 +127,64 @@ def applied(snapshot: Snapshot, plan: Plan) -> Snapshot:
 
 
 @st.composite
-def node_lists(draw, site_name):
+def node_lists(draw, site_name, topics):
+    sick = Code.NODE_HEALTH in topics
+    mixed = Code.ACCELERATOR in topics or Code.PRICE in topics
     return [
         node(
             site_name,
             f"n{index}",
-            draw(st.sampled_from(ACCELERATORS)),
+            draw(st.sampled_from(ACCELERATORS)) if mixed else "cpu-slot",
             draw(st.integers(1, 4)),
             domain=draw(st.sampled_from(["", "r1", "r2"])),
-            health=draw(st.sampled_from([NodeHealth.OK] * 6 + [NodeHealth.UNHEALTHY])),
-            drained=draw(st.sampled_from([False] * 6 + [True])),
+            health=draw(st.sampled_from(list(NodeHealth))) if sick else NodeHealth.OK,
+            drained=sick and draw(st.booleans()),
         )
-        for index in range(draw(st.integers(0, 4)))
+        for index in range(draw(st.sampled_from([3, 1, 2, 4, 0])))
     ]
 
 
 @st.composite
-def items(draw, id, projects):
-    """Any pending item, most of them modest."""
-    some_sites = st.sampled_from([(), (), (), ("essonne",), ("borlange", "nowhere")])
+def items(draw, id, projects, topics=frozenset(Code)):
+    """Any pending item that is difficult in these respects alone."""
+
+    def one(topic, plain, *others):
+        return draw(st.sampled_from([plain, *others])) if topic in topics else plain
+
     return pending(
         id,
         draw(st.sampled_from(projects)),
         draw(st.sampled_from([10, 50, 50, 75, 100])),
         draw(st.sampled_from([0, 1000, 2 * HOUR_MS, 3 * HOUR_MS])),
-        draw(st.sampled_from([1, 1, 1, 2, 3])),
-        draw(st.sampled_from([1, 1, 2, 4, 5])),
-        accelerators=draw(st.sampled_from([(), (), ("h100-sxm",), ("cpu-slot", "h100-sxm"), ("mi430x",)])),
-        cpu_milli=draw(st.sampled_from([0, 0, 500, 3000])),
-        memory_bytes=draw(st.sampled_from([0, 0, 2**21])),
-        sites=draw(some_sites),
-        model=draw(st.sampled_from(["", "m1"])),
-        time_limit_ms=draw(st.sampled_from([0, 1, HOUR_MS, 5 * HOUR_MS])),
-        not_before_ms=draw(st.sampled_from([0, 0, 0, NOW_MS, NOW_MS + 5000])),
+        one(Code.TOO_LARGE, draw(st.sampled_from([1, 1, 2])), 3, 5),
+        one(Code.TOO_LARGE, draw(st.sampled_from([1, 1, 2])), 4, 5),
+        accelerators=one(Code.ACCELERATOR, (), ("h100-sxm",), ("cpu-slot", "h100-sxm"), ("mi430x",)),
+        cpu_milli=one(Code.TOO_LARGE, 0, 500, 3000),
+        memory_bytes=one(Code.TOO_LARGE, 0, 2**21),
+        sites=one(Code.SITE_CHOICE, (), ("essonne",), ("borlange", "nowhere")),
+        model=one(Code.HELD, "", "m1"),
+        time_limit_ms=draw(st.sampled_from([HOUR_MS, 0, 1, 5 * HOUR_MS])),
+        not_before_ms=one(Code.BACKOFF, 0, NOW_MS, NOW_MS + 5500),
         preemptible=draw(st.booleans()),
-        inputs_missing=draw(st.sampled_from([(), (), (), ("corpus",)])),
+        inputs_missing=one(Code.INPUTS, (), ("corpus",), ("corpus", "vocabulary")),
         preferred_site=draw(st.sampled_from(["", "essonne", "borlange"])),
     )
 
 
 @st.composite
-def accounts(draw, project):
-    millions = st.sampled_from([None, None, 0, 1_000_000, 3_500_000, 10**9])
+def accounts(draw, project, topics=frozenset(Code)):
+    def one(topic, plain, *others):
+        return draw(st.sampled_from([plain, *others])) if topic in topics else plain
+
     return account(
         project,
-        draw(st.sampled_from([Residency(), Residency(), Residency(("FR",)), Residency((), ("eco", "bruk"))])),
+        one(Code.RESIDENCY, Residency(), Residency(("FR",)), Residency(("DE",), ("eco", "bruk"))),
         draw(st.integers(1, 3)),
-        draw(st.sampled_from([None, 10**9])),
-        draw(st.sampled_from([None, None, 0, 2, 8])),
+        one(Code.BUDGET, None, 10**9),
+        one(Code.QUOTA, None, 0, 2, 8),
         use_device_ms=draw(st.sampled_from([0, 0, 5 * HOUR_MS])),
-        budget_left_microeur=draw(millions),
-        grant_left_device_ms=draw(st.sampled_from([None, None, HOUR_MS, 20 * HOUR_MS])),
+        budget_left_microeur=one(Code.BUDGET, None, 0, 1_000_000, 3_500_000, 10**9, -1),
+        grant_left_device_ms=one(Code.GRANT, None, HOUR_MS, 20 * HOUR_MS),
     )
 
 
@@ -226,29 +234,79 @@ def runs_on(draw, sites):
 
 
 @st.composite
-def snapshots(draw, items_max=7):
+def busy_worlds(draw, items_max=8):
+    """Sites where everything is allowed and little is free: only room and rank decide."""
+    sites = [
+        site(
+            name,
+            [
+                node(
+                    name,
+                    f"n{index}",
+                    devices=draw(st.sampled_from([4, 4, 2])),
+                    domain=draw(st.sampled_from(["r1", "r2"])),
+                )
+                for index in range(draw(st.integers(1, 3)))
+            ],
+        )
+        for name in sorted(PLACES)[: draw(st.integers(1, 2))]
+    ]
+    runs, facts = draw(runs_on(sites))
+    projects = ("acme/lab", "acme/web", "bolt/lab")
+    return world(
+        sites,
+        [account(project, weight=draw(st.integers(1, 2))) for project in projects],
+        [
+            pending(
+                f"job_{index}",
+                draw(st.sampled_from(projects)),
+                draw(st.sampled_from([10, 50, 75, 100])),
+                draw(st.sampled_from([0, 1000, 2 * HOUR_MS, 3 * HOUR_MS])),
+                draw(st.sampled_from([1, 1, 2])),
+                draw(st.sampled_from([1, 2, 3, 4])),
+                cpu_milli=draw(st.sampled_from([0, 0, 500, 3000])),
+                preferred_site=draw(st.sampled_from(["", "essonne"])),
+                preemptible=draw(st.booleans()),
+            )
+            for index in range(draw(st.integers(1, items_max)))
+        ],
+        runs,
+        run_facts=facts,
+        order=draw(st.sampled_from(["fair", "fair", "fair", "fifo"])),
+    )
+
+
+def snapshots():
+    """Any world: strict ones, where most things are refused, and busy ones."""
+    return st.one_of(strict_worlds(), busy_worlds())
+
+
+@st.composite
+def strict_worlds(draw, topic=None, items_max=6):
+    """Worlds that are difficult in one to three respects, among them the given one."""
+    topics = draw(st.sets(st.sampled_from(list(Code)), min_size=1, max_size=2)) | ({topic} - {None})
     projects = ("acme/lab", "acme/web", "bolt/lab")
     sites = [
         site(
             name,
-            draw(node_lists(name)),
-            draw(st.sampled_from([True] * 5 + [False])),
-            draw(st.sampled_from([Isolation.USER, Isolation.USER, Isolation.NONE])),
-            isolation_accepted=draw(st.booleans()),
+            draw(node_lists(name, topics)),
+            Code.SITE_AWAY not in topics or draw(st.booleans()),
+            Isolation.NONE if Code.ISOLATION in topics else Isolation.USER,
+            isolation_accepted=draw(st.sampled_from([False, False, True])),
         )
-        for name in sorted(PLACES)[: draw(st.integers(0, 3))]
+        for name in sorted(PLACES)[: draw(st.sampled_from([2, 1, 3]))]
     ]
-    runs, facts = draw(runs_on(sites))
-    rows = [draw(accounts(project)) for project in projects]
+    runs, facts = draw(runs_on(sites)) if draw(st.booleans()) else ([], {})
+    odd_prices = st.sampled_from([{"cpu-slot": 10_000}, {"h100-sxm": 0}, {}])
     return world(
         sites,
-        rows,
-        [draw(items(f"job_{index}", projects)) for index in range(draw(st.integers(0, items_max)))],
+        [draw(accounts(project, topics)) for project in projects],
+        [draw(items(f"job_{index}", projects, topics)) for index in range(draw(st.integers(0, items_max)))],
         runs,
-        holds=tuple(draw(st.lists(holds(), max_size=1))),
-        prices_microeur=draw(
-            st.sampled_from([{"*": 1_000_000}, {"cpu-slot": 10_000}, {}, {"*": 7, "h100-sxm": 0}])
-        ),
+        holds=tuple(draw(st.lists(holds(), max_size=2, unique_by=lambda hold: hold.id)))
+        if Code.HELD in topics
+        else (),
+        prices_microeur=draw(odd_prices) if Code.PRICE in topics else {"*": 1_000_000},
         run_facts=facts,
         order=draw(st.sampled_from(["fair", "fair", "fair", "fifo"])),
     )
@@ -271,4 +329,6 @@ def lab():
         holds=holds,
         accounts=accounts,
         snapshots=snapshots,
+        busy_worlds=busy_worlds,
+        strict_worlds=strict_worlds,
     )

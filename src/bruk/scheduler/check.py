@@ -42,7 +42,8 @@ def check(snapshot: Snapshot, plan: Plan) -> list[Violation]:
         *_rights(snapshot, plan),
         *_shared_sites(snapshot, plan),
         *_devices(snapshot, plan),
-        *_limits(snapshot, plan),
+        *_quotas(snapshot, plan),
+        *_money(snapshot, plan),
         *_evictions(snapshot, plan),
     ]
 
@@ -202,50 +203,53 @@ def _devices(snapshot: Snapshot, plan: Plan) -> Iterator[Violation]:
                 yield Violation("memory", item.id, f"{part.node} has {node.memory_bytes} bytes of memory.")
 
 
-def _limits(snapshot: Snapshot, plan: Plan) -> Iterator[Violation]:
-    """Prices exist; quotas, budgets and grants cover what the plan gives."""
+def _quotas(snapshot: Snapshot, plan: Plan) -> Iterator[Violation]:
+    """No project holds more devices than it may."""
     accounts = _accounts(snapshot)
     held: Counter[str] = Counter()
     for run in snapshot.runs:
         if not run.ended:
             held[run.project] += sum(len(part.devices) for part in run.placement)
-    cost_device_us: Counter[str] = Counter()
+    for placement, item in _known(snapshot, plan):
+        held[item.project] += sum(len(part.devices) for part in placement.devices)
+        account = accounts.get(item.project)
+        quota = account.project.quota_devices if account is not None else None
+        if quota is not None and held[item.project] > quota:
+            yield Violation("quota", item.id, f"{item.project} would hold {held[item.project]} of {quota}.")
+
+
+def _money(snapshot: Snapshot, plan: Plan) -> Iterator[Violation]:
+    """Prices exist, and budgets and grants cover all that the plan gives."""
+    accounts = _accounts(snapshot)
+    # Costs are kept as micro-euro times the milliseconds of an hour, so that nothing is rounded.
+    hourly_cost: Counter[str] = Counter()
     use_device_ms: Counter[str] = Counter()
     for placement, item in _known(snapshot, plan):
         account = accounts.get(item.project)
-        if account is None:
-            continue
-        devices = sum(len(part.devices) for part in placement.devices)
-        held[item.project] += devices
-        quota = account.project.quota_devices
-        if quota is not None and held[item.project] > quota:
-            yield Violation("quota", item.id, f"{item.project} would hold {held[item.project]} of {quota}.")
         price = snapshot.prices_microeur.get(placement.accelerator, snapshot.prices_microeur.get("*"))
         if price is None:
             yield Violation("price", item.id, f"{placement.accelerator} has no price.")
+        if account is None or price is None:
             continue
+        used_device_ms = item.time_limit_ms * sum(len(part.devices) for part in placement.devices)
         for key in (item.project, account.tenant.name):
-            cost_device_us[key] += price * devices * item.time_limit_ms
-            use_device_ms[key] += devices * item.time_limit_ms
+            hourly_cost[key] += price * used_device_ms
+            use_device_ms[key] += used_device_ms
     for project, account in sorted(accounts.items()):
-        if not use_device_ms[project] and not cost_device_us[project]:
-            continue
         tenant = account.tenant
-        siblings = [row for row in accounts.values() if row.tenant.name == tenant.name]
         left = account.budget_left_microeur
-        if left is not None and cost_device_us[project] > left * _MS_PER_HOUR:
+        if left is not None and hourly_cost[project] > max(left, 0) * _MS_PER_HOUR:
             yield Violation("budget", project, f"{left} micro-euro are left and the plan may cost more.")
-        # What is left of the tenant's budget is at least what is left for its best-off project.
-        most = max((row.budget_left_microeur or 0 for row in siblings), default=0)
-        if tenant.budget_microeur is not None and cost_device_us[tenant.name] > max(most, 0) * _MS_PER_HOUR:
-            yield Violation(
-                "budget", project, f"Tenant {tenant.name} has {most} micro-euro left for all projects."
-            )
+        rests = [row.budget_left_microeur for row in accounts.values() if row.tenant.name == tenant.name]
+        limits = [rest for rest in rests if rest is not None]
+        if tenant.budget_microeur is not None and len(limits) == len(rests):
+            # What is left of the tenant's budget is at least what is left for its best-off project.
+            most = max(0, *limits)
+            if hourly_cost[tenant.name] > most * _MS_PER_HOUR:
+                yield Violation("budget", project, f"{tenant.name} has {most} micro-euro for all projects.")
         grant = account.grant_left_device_ms
-        if grant is not None and use_device_ms[tenant.name] > grant:
-            yield Violation(
-                "grant", project, f"Tenant {tenant.name} has {grant} device-ms of its grant left."
-            )
+        if grant is not None and use_device_ms[tenant.name] > max(grant, 0):
+            yield Violation("grant", project, f"{tenant.name} has {grant} device-ms of its grant left.")
 
 
 def _evictions(snapshot: Snapshot, plan: Plan) -> Iterator[Violation]:

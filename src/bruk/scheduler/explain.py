@@ -36,7 +36,7 @@ def explain(board: Board, item: Pending, verdicts: Sequence[Verdict]) -> Reason:
         return Reason(
             ReasonCode.SITE_AWAY,
             "It waits because no site is known.",
-            "Add a site and start its agent.",
+            "Add a site that its residency and its own choice of sites allow, and start its agent.",
             tuple(sites),
         )
     _, decisive = max(
