@@ -138,6 +138,26 @@ def test_a_full_disk_is_told_and_the_training_goes_on(
     assert record(place)["steps"] == 12
 
 
+def test_an_interruption_on_a_full_disk_says_from_where_it_goes_on(
+    make_run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, place = make_run("full")
+    original = training.save_checkpoint
+
+    def refuse_after_4(folder: Path, step: int, state: Any) -> None:
+        if step > 4:
+            raise OSError(28, "No space left on device")
+        original(folder, step, state)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "save_checkpoint", refuse_after_4)
+        interrupt_at(patch, 9)
+        with pytest.raises(Interrupted, match="could not be written; the next attempt goes on from step 4"):
+            pretrain(config, place)
+    pretrain(config, place)
+    assert record(place)["resumed_from_step"] == [4]
+
+
 def test_a_failed_write_leaves_the_earlier_checkpoint_and_no_debris(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -91,6 +91,9 @@ class OneModel(ModelManager):
             local_files_only=True,
             trust_remote_code=False,
         )
+        if not model.generation_config.do_sample:
+            # A client that names no temperature gets 1, as OpenAI's API says; 0 asks for greedy.
+            model.generation_config.update(do_sample=True, temperature=1.0, top_p=1.0)
         return model.to(self.device).eval()
 
     def get_gen_models(self, cache_dir: str | None = None) -> list[dict[str, Any]]:  # type: ignore[override]

@@ -123,35 +123,39 @@ def train(config: PretrainConfig, corpus: Corpus, place: Place, progress: Progre
         progress.write("resume", step=trained.step, resumed_from_step=trained.step)
 
     batches = Batches(stream, config.decoder.context, config.batch, config.seed, place)
-    _loop(config, trained, batches, device, place, progress, interruption, identity)
+    _loop(_Task(config, place, progress, device, identity), trained, batches, interruption)
     return trained
 
 
-def _loop(
-    config: PretrainConfig,
-    trained: Trained,
-    batches: Batches,
-    device: torch.device,
-    place: Place,
-    progress: Progress,
-    interruption: Interruption,
-    identity: dict[str, Any],
-) -> None:
+@dataclass(frozen=True)
+class _Task:
+    """What stays the same throughout a training."""
+
+    config: PretrainConfig
+    place: Place
+    progress: Progress
+    device: torch.device
+    identity: dict[str, Any]
+
+
+def _loop(task: _Task, trained: Trained, batches: Batches, interruption: Interruption) -> None:
+    config, place, device = task.config, task.place, task.device
     parallel: Any = trained.model
     if place.world_size > 1:
         devices = [device.index] if device.type == "cuda" else None
         parallel = torch.nn.parallel.DistributedDataParallel(trained.model, device_ids=devices)
-    elapsed_before_s, started = trained.elapsed_s, time.monotonic()
-    saved_step = trained.step
     parallel.train()
+    began = time.monotonic() - trained.elapsed_s
+    saved = tried = trained.step
     while True:
-        trained.elapsed_s = elapsed_before_s + time.monotonic() - started
-        asked, done = _agree(interruption.asked, _share_done(config, trained), place, device)
-        if asked or done >= 1 or trained.step - saved_step >= config.checkpoint_steps:
-            saved = trained.step if _save(trained, place, progress, identity) else saved_step
-            if asked:
-                _stop(saved, trained.step, place)
-            saved_step = trained.step
+        trained.elapsed_s = time.monotonic() - began
+        asked, done = _agree(interruption.asked, _share_done(config, trained), task)
+        if asked or done >= 1 or trained.step - tried >= config.checkpoint_steps:
+            tried = trained.step
+            if _save(trained, task):
+                saved = trained.step
+        if asked:
+            _stop(saved, trained.step)
         if done >= 1:
             return
         inputs, targets = (part.to(device) for part in batches.at(trained.step))
@@ -163,22 +167,15 @@ def _loop(
         trained.step += 1
         trained.tokens += targets.numel() * place.world_size
         if trained.step == 1 or trained.step % config.log_steps == 0 or trained.step == config.steps:
-            _log(config, trained, loss, elapsed_before_s, started, place, progress)
+            trained.elapsed_s = time.monotonic() - began
+            _log(trained, loss, task)
 
 
-def _log(
-    config: PretrainConfig,
-    trained: Trained,
-    loss: torch.Tensor,
-    elapsed_before_s: float,
-    started: float,
-    place: Place,
-    progress: Progress,
-) -> None:
+def _log(trained: Trained, loss: torch.Tensor, task: _Task) -> None:
     mean = loss.detach().float()
-    if place.world_size > 1:
+    if task.place.world_size > 1:
         dist.all_reduce(mean)
-        mean = mean / place.world_size
+        mean = mean / task.place.world_size
     trained.loss_last = float(mean)
     if not np.isfinite(trained.loss_last):
         raise RecipeError(
@@ -186,11 +183,10 @@ def _log(
         )
     if trained.loss_first is None:
         trained.loss_first = trained.loss_last
-    trained.elapsed_s = elapsed_before_s + time.monotonic() - started
-    progress.write(
+    task.progress.write(
         "train",
         step=trained.step,
-        steps=config.steps,
+        steps=task.config.steps,
         loss=round(trained.loss_last, 5),
         tokens=trained.tokens,
         elapsed_s=round(trained.elapsed_s, 3),
@@ -203,30 +199,34 @@ def _share_done(config: PretrainConfig, trained: Trained) -> float:
     return max(by_steps, by_time)
 
 
-def _agree(asked: bool, done: float, place: Place, device: torch.device) -> tuple[bool, float]:
+def _agree(asked: bool, done: float, task: _Task) -> tuple[bool, float]:
     """Let all processes stop at the same step: the furthest of them decides for all."""
-    if place.world_size == 1:
+    if task.place.world_size == 1:
         return asked, done
-    facts = torch.tensor([float(asked), done], dtype=torch.float64, device=device)
+    facts = torch.tensor([float(asked), done], dtype=torch.float64, device=task.device)
     dist.all_reduce(facts, op=dist.ReduceOp.MAX)
     return bool(facts[0] > 0), float(facts[1])
 
 
-def _stop(saved: int, step: int, place: Place) -> None:
+def _stop(saved: int, step: int) -> None:
     if dist.is_initialized():
         # Nobody leaves before rank 0 has written the checkpoint.
         dist.barrier()
         dist.destroy_process_group()
-    lost = "" if saved == step else f"; steps {saved} to {step} could not be written and are lost"
-    raise Interrupted(f"interrupted at step {step}, checkpoint of step {saved} written{lost}")
+    if saved == step:
+        raise Interrupted(f"interrupted at step {step}, checkpoint of step {step} written")
+    raise Interrupted(
+        f"interrupted at step {step}, and its checkpoint could not be written; "
+        f"the next attempt goes on from step {saved}"
+    )
 
 
-def _save(trained: Trained, place: Place, progress: Progress, identity: dict[str, Any]) -> bool:
+def _save(trained: Trained, task: _Task) -> bool:
     """Write a checkpoint from rank 0; a full disk is told and leaves the earlier ones in place."""
-    if place.rank != 0:
+    if task.place.rank != 0:
         return True
     state = {
-        "identity": identity,
+        "identity": task.identity,
         "tokenizer": trained.tokenizer.to_str(),
         "model": trained.model.state_dict(),
         "optimisers": trained.optimisers.state_dict(),
@@ -239,11 +239,11 @@ def _save(trained: Trained, place: Place, progress: Progress, identity: dict[str
         "resumed_from_step": trained.resumed_from_step,
     }
     try:
-        save_checkpoint(place.checkpoint_dir, trained.step, state)
+        save_checkpoint(task.place.checkpoint_dir, trained.step, state)
     except OSError as error:
-        progress.write("checkpoint_failed", step=trained.step, reason=str(error))
+        task.progress.write("checkpoint_failed", step=trained.step, reason=str(error))
         return False
-    progress.write("checkpoint", step=trained.step)
+    task.progress.write("checkpoint", step=trained.step)
     return True
 
 
