@@ -1,5 +1,6 @@
 """Torn tails are cut off with a report; damage to what was durable is an error that names file and offset."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -7,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bruk.journal import Journal, JournalCorrupt
-from bruk.journal.frame import FRAME_BYTES, HEADER_BYTES, pack_frame
+from bruk.journal import Journal, JournalCorrupt, disk
+from bruk.journal.frame import FRAME_BYTES, HEADER_BYTES, Header, pack_frame, pack_header
 from bruk.journal.journal import _salt
 
 COUNT = 5
@@ -191,6 +192,55 @@ def test_a_payload_that_looks_like_a_frame_is_only_a_payload(tmp_path: Path) -> 
     path = segments(copy)[0]
     path.write_bytes(path.read_bytes()[:-2])
     assert seqs(copy) == [1]
+
+
+def test_acknowledged_records_missing_at_the_tail_are_damage(tmp_path: Path) -> None:
+    with Journal.open(tmp_path / "live", new_id="j") as journal:
+        for _ in range(3):
+            journal.append_durable_sync(PAYLOAD)
+        journal.acknowledge(2)
+        folder = shutil.copytree(tmp_path / "live", tmp_path / "killed")
+    path = segments(folder)[0]
+    path.write_bytes(path.read_bytes()[: HEADER_BYTES + STEP])
+    with pytest.raises(JournalCorrupt, match="record 2 cannot be read, but was durable once"):
+        Journal.open(folder, new_id="j")
+
+
+def test_opening_cuts_the_file_and_makes_what_it_keeps_durable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = killed_copy(tmp_path)
+    path = segments(folder)[0]
+    length = path.stat().st_size
+    synced: list[tuple[int, int]] = []
+    real = disk.sync
+
+    def watch(descriptor: int) -> None:
+        status = os.fstat(descriptor)
+        synced.append((status.st_ino, status.st_size))
+        real(descriptor)
+
+    monkeypatch.setattr(disk, "sync", watch)
+    for tail in (b"", b"torn"):
+        with path.open("ab") as file:
+            file.write(tail)
+        synced.clear()
+        Journal.open(folder, new_id="j").close()
+        assert path.stat().st_size == length
+        assert (path.stat().st_ino, length) in synced
+
+
+def test_remains_of_a_failed_write_stay_hidden_before_an_empty_segment(tmp_path: Path) -> None:
+    folder = killed_copy(tmp_path)
+    salt = _salt("j")
+    # Refused records that could not be cut off, then a new segment, then the process died before its first
+    # record.
+    with segments(folder)[0].open("ab") as file:
+        file.write(pack_frame(COUNT + 1, COUNT, b"refused", salt))
+    header = pack_header(Header(first_seq=COUNT + 2, durable_seq=COUNT), salt)
+    (folder / f"{COUNT + 2:020d}.seg").write_bytes(header)
+    for _ in range(2):
+        assert seqs(folder) == [1, 2, 3, 4, 5]
 
 
 @settings(max_examples=40, deadline=None)

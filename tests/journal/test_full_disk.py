@@ -89,6 +89,7 @@ def test_a_failed_synchronisation_is_never_repeated_on_the_same_file(
     with Journal.open(folder, new_id="j") as journal:
         journal.append_durable_sync(b"before")
         before = sorted(folder.glob("*.seg"))
+        size = before[0].stat().st_size
         real, refused = disk.sync, []
 
         def refuse_once(descriptor: int) -> None:
@@ -100,7 +101,7 @@ def test_a_failed_synchronisation_is_never_repeated_on_the_same_file(
         monkeypatch.setattr(disk, "sync", refuse_once)
         with pytest.raises(JournalFull):
             journal.append_durable_sync(b"lost")
-        size = before[0].stat().st_size
+        assert before[0].stat().st_size == size, "what was refused is cut off"
         journal.append_durable_sync(b"after")
         assert before[0].stat().st_size == size
         assert len(list(folder.glob("*.seg"))) == 2

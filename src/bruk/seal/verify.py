@@ -137,7 +137,7 @@ class _ExportCheck:
         keyring = self._pinned_keys if self._pinned_keys is not None else self._keys_of(header)
         expected = self._expected_hashes(chain, keyring)
         head = self._entries(chain, count, expected)
-        self._trailer(header, header_line, head, keyring)
+        self._trailer(header_line, head, keyring)
         self._newest_known(head, expected)
 
     def _entries(self, chain: str, count: int, expected: dict[int, str]) -> Head:
@@ -164,7 +164,7 @@ class _ExportCheck:
             self._report = replace(self._report, entries=seq, head=head)
         return head
 
-    def _trailer(self, header: dict[str, Any], header_line: bytes, head: Head, keyring: Keyring) -> None:
+    def _trailer(self, header_line: bytes, head: Head, keyring: Keyring) -> None:
         line = self._read_line(
             missing="The closing line with the signed checkpoint is missing: the tail was cut off.",
             seq=head.seq,
@@ -189,8 +189,6 @@ class _ExportCheck:
         if trailer.body["header_sha256"] != sha256_hex(header_line):
             self._line = 1
             self._fail("header_changed", "The header was changed: its hash is not the signed one.", None)
-        if checkpoint.at_ms != header["exported_at_ms"]:
-            self._fail("header_changed", "The header and the checkpoint name different times.", head.seq)
         self._report = replace(self._report, head=head, checkpoint=checkpoint, key_id=checkpoint.key_id)
         if self._file.read(1):
             self._line += 1
