@@ -218,7 +218,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     try:
         yield mount
     finally:
-        subprocess.run(["umount", str(mount)], check=True)
+        # Lazily, so that a failing test that still holds a file leaves no mount behind.
+        subprocess.run(["umount", "-l", str(mount)], check=True)
 
 
 def fill(journal: Journal, acknowledged: list[int]) -> None:
