@@ -37,7 +37,7 @@ def status(control: ControlOf, caller: Caller) -> dict[str, Any]:
                     "local_hold": agents[site.name].local_hold,
                     "nodes": len(own),
                     "devices": sum(node.devices for node in own),
-                    "devices_in_use": sum(run.devices_total for run in here),
+                    "devices_used": sum(run.devices_total for run in here),
                     "runs": len(here),
                 }
             )

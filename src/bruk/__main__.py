@@ -1,0 +1,5 @@
+"""``python -m bruk`` is the command line."""
+
+from bruk.cli.main import run
+
+run()

@@ -1,0 +1,129 @@
+"""Bruk's home: one folder of mode 0700 that holds everything of one machine."""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bruk.model.errors import Conflict, InvalidInput
+
+
+class HomeInUse(Conflict):
+    """Another control runs in this home."""
+
+    code = "home_in_use"
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where everything lies."""
+
+    path: Path
+
+    @property
+    def database_url(self) -> str:
+        return f"sqlite:///{self.path / 'bruk.sqlite3'}"
+
+    @property
+    def keys(self) -> Path:
+        return self.path / "keys"
+
+    @property
+    def signing_key(self) -> Path:
+        return self.keys / "signing.key"
+
+    @property
+    def public_keys(self) -> Path:
+        return self.keys / "public.json"
+
+    @property
+    def artifacts(self) -> Path:
+        return self.path / "artifacts"
+
+    @property
+    def logs(self) -> Path:
+        return self.path / "logs"
+
+    @property
+    def cli_file(self) -> Path:
+        return self.path / "cli.json"
+
+    def site(self, name: str) -> Path:
+        """The folder of a site's agent."""
+        return self.path / "sites" / name
+
+    def gateway(self, name: str) -> Path:
+        """The folder of a gateway."""
+        return self.path / "gateways" / name
+
+    def make(self) -> None:
+        """Make the folder, or check that it is nobody else's.
+
+        Raises:
+            InvalidInput: it belongs to somebody else, is open to others, or cannot be made.
+        """
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            status = self.path.stat()
+        except OSError as error:
+            raise InvalidInput(f"Bruk's home {self.path} cannot be made: {error.strerror}") from None
+        if status.st_uid != os.geteuid():
+            raise InvalidInput(f"Bruk's home {self.path} belongs to another user; choose another with --home")
+        if status.st_mode & 0o077:
+            raise InvalidInput(
+                f"Bruk's home {self.path} is open to other users: run 'chmod 700 {self.path}'"
+            )
+        for folder in (self.keys, self.artifacts, self.logs, self.path / "sites", self.path / "gateways"):
+            folder.mkdir(mode=0o700, exist_ok=True)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the home: one control at a time.
+
+        Raises:
+            HomeInUse: another process holds it.
+        """
+        with (self.path / "lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise HomeInUse(
+                    f"Bruk runs already in {self.path}; stop it first, or give another --home"
+                ) from None
+            yield
+
+
+def write_secret(path: Path, content: str) -> None:
+    """Write a file that only its owner may read, whole or not at all."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.new")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+def read_secret(path: Path, what: str) -> str:
+    """A secret's file.
+
+    Raises:
+        InvalidInput: it is missing.
+    """
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise InvalidInput(f"the {what} {path} cannot be read: {error.strerror}") from None
+
+
+def remember(home: Home, **values: str) -> None:
+    """Write to ``cli.json`` what the command line on this machine needs."""
+    try:
+        kept = json.loads(home.cli_file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        kept = {}
+    write_secret(home.cli_file, json.dumps({**kept, **values}, indent=1))

@@ -1,0 +1,84 @@
+"""Control with its API and console, as one application and one loop."""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from bruk.api import create_api
+from bruk.assembly.home import Home, write_secret
+from bruk.control.blobs import BlobStore
+from bruk.control.control import Control
+from bruk.control.logs import LogStore
+from bruk.control.step import PERIOD_MS, step
+from bruk.model.clock import Clock
+from bruk.model.errors import BrukError
+from bruk.seal import Keyring, SigningKey
+from bruk.store.database import Database
+
+log = logging.getLogger(__name__)
+
+
+def open_control(home: Home, clock: Clock) -> Control:
+    """Control over a home: schema migrated, signing key made at the first start.
+
+    Raises:
+        BrukError: the home, the key or the database cannot be used; the message says what to do.
+    """
+    home.make()
+    if not home.signing_key.exists():
+        SigningKey.generate().save(home.signing_key)
+    key = SigningKey.load(home.signing_key)
+    keyring = Keyring.of([key.public_key])
+    write_secret(home.public_keys, json.dumps(keyring.document(), indent=1))
+    database = Database.open(home.database_url)
+    database.migrate()
+    return Control(
+        database, clock, key, keyring, BlobStore(home.artifacts), LogStore(home.logs / "runs"), home.path
+    )
+
+
+def create_app(control: Control) -> FastAPI:
+    """Control's whole application: the API, the console, and the loop of steps."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        loop = asyncio.create_task(_steps(control))
+        try:
+            yield
+        finally:
+            loop.cancel()
+            await asyncio.gather(loop, return_exceptions=True)
+
+    app = FastAPI(title="Bruk", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    app.mount("/api/v1", create_api(control))
+
+    @app.get("/health")
+    def health() -> dict[str, bool]:
+        """Whether control answers. Open: it says nothing else."""
+        return {"ok": True}
+
+    import bruk.console as console  # TEMPORARY
+
+    if hasattr(console, "create_router"):
+        app.include_router(console.create_router(control, gateway_url=lambda: control.gateway_url))
+    return app
+
+
+async def _steps(control: Control) -> None:
+    version = 0
+    while True:
+        try:
+            changed = await asyncio.to_thread(step, control)
+        except BrukError as error:
+            # The store may be away or the disk full; nothing was written, and the next turn tries again.
+            log.error("control's step could not be done: %s", error.message)
+            changed = False
+        except Exception:
+            log.exception("control's step failed; the next turn tries again")
+            changed = False
+        if not changed:
+            version = await control.changes.wait_past(version, PERIOD_MS)

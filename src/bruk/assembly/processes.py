@@ -1,0 +1,66 @@
+"""The agent's and the gateway's own processes: what ``bruk agent`` and ``bruk gateway`` run."""
+
+import asyncio
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+
+from bruk.agent.agent import Agent, run_until_signalled
+from bruk.agent.energy import MachineEnergy
+from bruk.assembly.clock import SystemClock
+from bruk.assembly.home import read_secret
+from bruk.engines.local.engine import LocalEngine
+from bruk.engines.local.slots import LocalConfig
+from bruk.engines.meter import machine_meter
+from bruk.gateway import Gateway
+from bruk.seal import Keyring
+
+SLOTS_VARIABLE = "BRUK_SLOTS"
+
+
+def log_to_stderr() -> None:
+    """Structured lines on stderr; the level is BRUK_LOG (INFO by default)."""
+    logging.basicConfig(
+        level=os.environ.get("BRUK_LOG", "INFO").upper(),
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+        stream=sys.stderr,
+    )
+    # One line a request would drown everything else.
+    for name in ("httpx", "httpcore", "uvicorn.access", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def run_agent(site: str, home: Path, control_url: str) -> None:
+    """A site's agent, until it is told to end; what runs at the site goes on.
+
+    Raises:
+        BrukError: the token is missing, another agent has this home, or the engine cannot start.
+    """
+    log_to_stderr()
+    clock = SystemClock()
+    token = read_secret(home / "token", "agent's token")
+    slots = os.environ.get(SLOTS_VARIABLE)
+    engine = LocalEngine(home / "engine", clock, LocalConfig(slots=int(slots) if slots else None))
+    accelerators = {node.name: node.accelerator for node in engine.inventory().nodes}
+    energy = MachineEnergy(machine_meter(clock), clock, accelerators)
+    agent = Agent(home, site, control_url, token, engine, clock, energy=energy)
+    asyncio.run(run_until_signalled(agent))
+
+
+def run_gateway(home: Path, control_url: str, listen: str, site: str) -> None:
+    """A gateway, until it is told to end; answers under way are finished first.
+
+    Raises:
+        BrukError: the token or control's pinned keys are missing, or the address is taken.
+    """
+    log_to_stderr()
+    token = read_secret(home / "token", "gateway's token")
+    pinned = Keyring.from_document(_json(home / "control.pub"))
+    gateway = Gateway(home, home.name, site, control_url, token, pinned, SystemClock())
+    asyncio.run(gateway.run(listen))
+
+
+def _json(path: Path) -> object:
+    return json.loads(read_secret(path, "file of control's public keys"))

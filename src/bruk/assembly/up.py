@@ -1,0 +1,175 @@
+"""``bruk up``: control, a gateway and the agents of this machine's sites, in one process tree."""
+
+import asyncio
+import json
+import logging
+import signal
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from bruk.assembly.children import Children
+from bruk.assembly.clock import SystemClock
+from bruk.assembly.home import Home, remember, write_secret
+from bruk.assembly.platform import create_app, open_control
+from bruk.assembly.processes import log_to_stderr
+from bruk.control import access, sites
+from bruk.control.control import Control
+from bruk.model.errors import InvalidInput
+from bruk.model.site import EngineKind, Site
+from bruk.model.tenant import SYSTEM
+from bruk.store import places
+
+log = logging.getLogger(__name__)
+
+HOST = "127.0.0.1"
+LOOK_MS = 2_000
+READY_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the machine's doors are."""
+
+    control_url: str
+    gateway_url: str
+    gateway_port: int
+
+
+def up(home_path: Path, port: int, gateway_port: int, once: bool = False) -> dict[str, Any]:
+    """Run everything on this machine until SIGTERM or Ctrl-C; running jobs go on without it.
+
+    Args:
+        port, gateway_port: of control and of the gateway; 0 takes a free one.
+        once: start, wait until all answer, stop.
+
+    Raises:
+        BrukError: the home is in use or damaged, or a port is taken.
+    """
+    log_to_stderr()
+    home = Home(home_path)
+    home.make()
+    with home.locked():
+        return asyncio.run(_up(home, port, gateway_port, once))
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+    except OSError as error:
+        listener.close()
+        raise InvalidInput(
+            f"port {port} cannot be used ({error.strerror}): stop what listens there, or give another port"
+        ) from None
+    listener.listen(512)
+    return listener
+
+
+def _free_port(port: int) -> int:
+    if port:
+        return port
+    with _listen(0) as probe:
+        return int(probe.getsockname()[1])
+
+
+async def _up(home: Home, port: int, gateway_port: int, once: bool) -> dict[str, Any]:
+    control = open_control(home, SystemClock())
+    listener = _listen(port)
+    found_port = _free_port(gateway_port)
+    at = Address(f"http://{HOST}:{listener.getsockname()[1]}", f"http://{HOST}:{found_port}", found_port)
+    control.gateway_url = at.gateway_url
+    _, login, token = access.first_operator(control)
+    login_url = f"{at.control_url}/login?token={login}"
+    remember(home, url=at.control_url, gateway_url=at.gateway_url, token=token)
+
+    config = uvicorn.Config(
+        create_app(control), log_config=None, access_log=False, timeout_graceful_shutdown=3
+    )
+    server = uvicorn.Server(config)
+    children = Children(home.logs)
+    serving = asyncio.create_task(server.serve([listener]))
+    keeping = asyncio.create_task(_keep(home, control, children, at))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, lambda: setattr(server, "should_exit", True))
+    try:
+        while not server.started and not serving.done():
+            await asyncio.sleep(0.02)
+        print(_welcome(home, at, login_url), flush=True)
+        if once:
+            await asyncio.wait_for(_all_answer(control, children), READY_S)
+            server.should_exit = True
+        await serving
+    finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+        await children.end()
+        control.database.close()
+    return {"control": at.control_url, "gateway": at.gateway_url, "home": str(home.path)}
+
+
+def _welcome(home: Home, at: Address, login_url: str) -> str:
+    return (
+        f"Bruk is up.\n"
+        f"  Console   {login_url}  (this link works once)\n"
+        f"  API       {at.control_url}/api/v1\n"
+        f"  Gateway   {at.gateway_url}/v1\n"
+        f"  Home      {home.path}\n"
+        f"Ctrl-C ends it; running jobs go on and are found again at the next start."
+    )
+
+
+async def _keep(home: Home, control: Control, children: Children, at: Address) -> None:
+    """Start an agent for each site of this machine, and a gateway at the first of them."""
+    version = 0
+    while True:
+        here = await asyncio.to_thread(_local_sites, control)
+        for site in here:
+            folder = home.site(site.name)
+            if not (folder / "token").exists():
+                token = await asyncio.to_thread(sites.renew_agent_token, control, SYSTEM, site.name)
+                write_secret(folder / "token", token)
+            arguments = ["agent", "--site", site.name, "--home", str(folder), "--control", at.control_url]
+            children.keep(f"agent-{site.name}", arguments)
+        if here:
+            await _keep_gateway(home, control, children, at, here[0])
+        version = await control.changes.wait_past(version, LOOK_MS)
+
+
+def _local_sites(control: Control) -> list[Site]:
+    with control.read() as connection:
+        found = [site for site in places.sites(connection) if site.engine is EngineKind.LOCAL]
+    return sorted(found, key=lambda site: (site.created_at_ms, site.name))
+
+
+async def _keep_gateway(home: Home, control: Control, children: Children, at: Address, site: Site) -> None:
+    name = f"gw-{site.name}"
+    if f"gateway-{name}" in children.names():
+        return
+    folder = home.gateway(name)
+    if not (folder / "token").exists():
+        token = await asyncio.to_thread(sites.add_gateway, control, SYSTEM, name, site.name)
+        write_secret(folder / "token", token)
+    write_secret(folder / "control.pub", json.dumps(control.keyring.document()))
+    arguments = ["gateway", "--site", site.name, "--home", str(folder), "--control", at.control_url]
+    children.keep(f"gateway-{name}", [*arguments, "--listen", f"{HOST}:{at.gateway_port}"])
+
+
+async def _all_answer(control: Control, children: Children) -> None:
+    """Wait until every agent and gateway of this machine has spoken to control."""
+    while True:
+        with control.read() as connection:
+            agents = {row.site for row in places.agents(connection) if row.last_sync_at_ms}
+            gateways = places.gateways(connection)
+        expected = {site.name for site in _local_sites(control)}
+        if (
+            expected <= agents
+            and all(row.last_sync_at_ms for row in gateways)
+            and bool(gateways) == bool(expected)
+        ):
+            return
+        await asyncio.sleep(0.1)
