@@ -55,6 +55,7 @@ class Meter:
         self._journal = journal
         self._reader = reader
         self._until: dict[str, int] = {}
+        self._sent_seq = journal.acknowledged_seq
         for record in self._pending(None):
             self._until[record.run] = max(record.to_ms, self._until.get(record.run, 0))
 
@@ -116,11 +117,13 @@ class Meter:
 
     def pending(self) -> list[MeterRecord]:
         """The oldest records that control does not have, as many as fit one exchange."""
-        return self._pending(SEND_MAX)
+        found = self._pending(SEND_MAX)
+        self._sent_seq = max([self._sent_seq, *(record.seq for record in found[-1:])])
+        return found
 
     def acknowledge(self, seq: int) -> None:
-        """Control has everything up to ``seq`` in the ledger; what it cannot have is not believed."""
-        seq = min(seq, self._journal.durable_seq)
+        """Control has everything up to ``seq`` in the ledger; what it was never sent it cannot have."""
+        seq = min(seq, self._sent_seq)
         if seq > self._journal.acknowledged_seq:
             self._journal.acknowledge(seq)
 

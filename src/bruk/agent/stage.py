@@ -162,9 +162,9 @@ class Stager:
                 size = fetched.offset
                 for block in fetched.blocks():
                     size += len(block)
-                    if size > item.size_bytes:
-                        break
                     file.write(block)
+                    if size > item.size_bytes:
+                        break  # Too long is not what was asked for; the check says so.
                 file.flush()
                 os.fsync(file.fileno())
         self._check(item, part)
