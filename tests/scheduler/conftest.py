@@ -102,6 +102,7 @@ def applied(snapshot: Snapshot, plan: Plan) -> Snapshot:
             item.model,
             item.resources.cpu_milli,
             item.resources.memory_bytes,
+            snapshot.now_ms + item.time_limit_ms,
         )
         price = snapshot.prices_microeur.get(placement.accelerator, snapshot.prices_microeur.get("*"))
         use_device_ms = item.resources.devices_total * item.time_limit_ms
@@ -229,7 +230,11 @@ def runs_on(draw, sites):
                     )
                 )
                 if draw(st.sampled_from([True, True, False])):
-                    facts[id] = RunFacts(draw(st.sampled_from([10, 50, 75])), draw(st.booleans()))
+                    facts[id] = RunFacts(
+                        draw(st.sampled_from([10, 50, 75])),
+                        draw(st.booleans()),
+                        ends_by_ms=draw(st.sampled_from([NOW_MS + HOUR_MS, None])),
+                    )
     return runs, facts
 
 

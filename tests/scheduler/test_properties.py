@@ -18,7 +18,7 @@ from bruk.model.run import RunWanted
 from bruk.scheduler import UnknownPolicy, check, schedule
 
 CODES = list(ReasonCode)
-EXAMPLES = settings(max_examples=600, deadline=None)
+EXAMPLES = settings(max_examples=100, deadline=None)
 
 
 def canonical(plan):

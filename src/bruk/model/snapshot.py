@@ -79,6 +79,8 @@ class RunFacts:
         model: the model it serves or is about, for holds on models.
         cpu_milli: cores that it holds on each of its nodes [thousandths]; 0: its devices' share.
         memory_bytes: memory that it holds on each of its nodes [bytes]; 0: its devices' share.
+        ends_by_ms: latest instant at which its time limit ends it [ms]; None: no end is known, as
+            of a replica.
     """
 
     priority: int = 50
@@ -86,6 +88,7 @@ class RunFacts:
     model: str = ""
     cpu_milli: int = 0
     memory_bytes: int = 0
+    ends_by_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,14 @@ Two rules, and no other:
 
 * **Preemption.** An item may stop preemptible runs whose priority is at least ``PREEMPT_BAND``
   lower. Runs that are stopping already are counted first, so nothing is stopped for room that is
-  about to be there. Of the node sets that would do, the one that costs the fewest further runs is
-  taken, found node by node (greedy; exact for a single node); runs that turn out not to be needed
-  are spared. What is free there, and what the runs give back, is kept for the item.
+  about to be there. Of the node sets that would do, the one that costs the fewest further runs,
+  and of equals the fewest devices, is taken; it is found node by node, which is a greedy choice.
+  Runs that turn out not to be needed are spared. What is free there, and what the runs give back,
+  is kept for the item.
 * **Ageing.** For a gang that has waited longer than ``order.AGED_AFTER_MS`` the nodes of one site
-  that lack the fewest devices take no new work, so that it cannot be starved by smaller work. At
-  most one gang per site has nodes kept like this: the first in order.
+  that lack the fewest devices take no new work, so that it cannot be starved by smaller work. Only
+  nodes count on which enough devices are open or held by runs whose end is known: waiting for a
+  replica would be waiting for ever. At most one gang per site has nodes kept: the first in order.
 
 It must never touch a run that is not preemptible, or one at a site or on nodes that the item could
 not use. Look next at `decide`.
@@ -35,12 +37,14 @@ class Claim:
     Attributes:
         evict: runs to stop for it.
         runs: all that must end, including those that are stopping already.
+        devices_lost: that the evicted runs hold at the site.
     """
 
     site: str
     rooms: tuple[Room, ...]
     evict: tuple[str, ...]
     runs: tuple[str, ...]
+    devices_lost: int
 
 
 def make_room(board: Board, item: Pending, verdicts: Sequence[Verdict], preempt: bool) -> Claim | None:
@@ -55,7 +59,13 @@ def make_room(board: Board, item: Pending, verdicts: Sequence[Verdict], preempt:
         return None
     best = min(
         claims,
-        key=lambda claim: (len(claim.evict), len(claim.runs), claim.site != item.preferred_site, claim.site),
+        key=lambda claim: (
+            len(claim.evict),
+            claim.devices_lost,
+            len(claim.runs),
+            claim.site != item.preferred_site,
+            claim.site,
+        ),
     )
     resources = item.resources
     for room in best.rooms:
@@ -89,8 +99,12 @@ def keep_nodes(board: Board, item: Pending, verdicts: Sequence[Verdict]) -> str 
             if offer.site.reserved:
                 continue
             missing = sorted(
-                (max(0, resources.devices - room.open_devices), room.node.name, room) for room in offer.rooms
+                (max(0, resources.devices - room.open_devices), room.node.name, room)
+                for room in offer.rooms
+                if room.fits(resources, [run for run in room.loads if _ends(board, run)])
             )[: resources.nodes]
+            if len(missing) < resources.nodes:
+                continue
             rank = (
                 sum(count for count, _, _ in missing),
                 verdict.site != item.preferred_site,
@@ -117,14 +131,15 @@ def _search(board: Board, item: Pending, offer: Offer, preempt: bool) -> Claim |
     rooms: list[Room] = []
     runs: list[str] = []
     for _ in range(resources.nodes):
-        best: tuple[tuple[int, int, str], list[str], Room] | None = None
+        best: tuple[tuple[int, int, int, str], list[str], Room] | None = None
         for room in offer.rooms:
             if room in rooms:  # By identity: rooms are compared so.
                 continue
             further = _further(board, item, room, removable[room.node.name], runs)
             if further is None:
                 continue
-            rank = (sum(run not in board.stopping for run in further), len(further), room.node.name)
+            evict = [run for run in further if run not in board.stopping]
+            rank = (len(evict), _devices(offer, evict), len(further), room.node.name)
             if best is None or rank < best[0]:
                 best = (rank, further, room)
         if best is None:
@@ -135,8 +150,10 @@ def _search(board: Board, item: Pending, offer: Offer, preempt: bool) -> Claim |
         rest = [other for other in runs if other != run]
         if all(room.fits(resources, rest) for room in rooms):
             runs = rest
-    evict = tuple(sorted(run for run in runs if run not in board.stopping))
-    return Claim(offer.site.site.name, tuple(rooms), evict, tuple(sorted(runs)))
+    evict = sorted(run for run in runs if run not in board.stopping)
+    return Claim(
+        offer.site.site.name, tuple(rooms), tuple(evict), tuple(sorted(runs)), _devices(offer, evict)
+    )
 
 
 def _removable(board: Board, item: Pending, offer: Offer, preempt: bool) -> dict[str, list[str]]:
@@ -169,7 +186,30 @@ def _further(
         if len(further) == len(candidates):
             return None
         further.append(candidates[len(further)])
+    if further:
+        # The largest were taken first, to need few; the last may be larger than what is missing.
+        *others, last = further
+        alike = [run for run in candidates if (run in board.stopping) == (last in board.stopping)]
+        for run in sorted(alike, key=lambda run: (len(room.loads[run].devices), _worth(board, run))):
+            if run not in others and room.fits(item.resources, [*gone, *others, run]):
+                return [*others, run]
     return further
+
+
+def _devices(offer: Offer, runs: Sequence[str]) -> int:
+    """Devices that these runs hold on the nodes of an offer."""
+    return sum(
+        len(room.loads[run].devices)
+        for room in (offer.rooms if runs else ())
+        for run in runs
+        if run in room.loads
+    )
+
+
+def _ends(board: Board, run: str) -> bool:
+    """Whether it is known that the run ends."""
+    facts = board.facts.get(run)
+    return run in board.stopping or (facts is not None and facts.ends_by_ms is not None)
 
 
 def _worth(board: Board, run: str) -> tuple[int, str]:
