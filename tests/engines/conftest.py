@@ -75,7 +75,8 @@ class Works:
 
 
 def wait_for(true: Callable[[], bool]) -> None:
-    for _ in range(3000):
+    """Patience for a machine that others load, not a measure of anything."""
+    for _ in range(9000):
         if true():
             return
         time.sleep(0.01)

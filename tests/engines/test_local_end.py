@@ -2,11 +2,12 @@
 
 import os
 import signal
+import sys
 
 import pytest
 
 from bruk.engines.base import EndCause
-from bruk.model.run import Observed
+from bruk.model.run import DeviceSet, Observed
 
 from .conftest import Works, wait_for
 
@@ -94,6 +95,17 @@ def test_a_run_that_clears_its_environment_is_ended_too(works: Works) -> None:
     assert not any(os.path.exists(f"/proc/{pid}") for pid in pids)
 
 
+def test_a_run_that_starts_others_faster_than_they_die_ends(works: Works) -> None:
+    engine = works.engine()
+    script = "trap '' TERM; echo up; while :; do setsid sh -c 'trap \"\" TERM; sleep 300' & sleep 0.01; done"
+    handle = engine.launch(works.shell(script))
+    works.until(engine, handle, lambda status: status.processes > 15)
+    engine.stop(handle, 0)
+    status = works.end(engine, handle)
+    assert (status.exit_code, status.processes) == (137, 0)
+    assert works.left(handle) == []
+
+
 def test_the_handler_of_sigterm_gets_its_grace(works: Works) -> None:
     engine = works.engine()
     handle = engine.launch(works.launch(CHECKPOINTS))
@@ -164,3 +176,32 @@ def _tree(works: Works) -> list[tuple[int, int]]:
     from bruk.engines.local.processes import descendants
 
     return [each.identity for each in descendants([works.record().pid])]
+
+
+@pytest.mark.slow
+def test_the_workers_of_a_real_torchrun_checkpoint_and_end(works: Works) -> None:
+    pytest.importorskip("torch")
+    engine = works.engine()
+    (works.folder / "run-a").mkdir()
+    script = CHECKPOINTS.replace('open("checkpoint"', 'open("checkpoint" + os.environ["RANK"]')
+    (works.folder / "run-a" / "train.py").write_text("import os\n" + script)
+    torchrun = (
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node=2",
+        "train.py",
+    )
+    env = {"PATH": os.environ["PATH"], "OMP_NUM_THREADS": "1"}
+    both = (DeviceSet("node-1", (0, 1)),)
+    handle = engine.launch(works.command(torchrun, "run-a", env=env, placement=both))
+    wait_for(lambda: engine.logs(handle, 0, 10**6)[0].count(b"up\n") == 2)
+    assert works.until(engine, handle, lambda status: status.processes >= 3).observed is Observed.RUNNING
+    engine.stop(handle, 30)
+    status = works.end(engine, handle)
+    assert (status.observed, status.processes, status.cause) == (Observed.EXITED, 0, EndCause.STOP)
+    assert status.exit_code != 0
+    saved = [(works.folder / "run-a" / f"checkpoint{rank}").read_text() for rank in (0, 1)]
+    assert saved == ["whole", "whole"]
+    assert works.left(handle) == []

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from bruk.engines.base import EndCause
 from bruk.engines.local import records, supervisor
 
 END = records.End(3, 1000, 2000, "", "", 5)
+WRONG = b'{"exit_code": "0", "started_at_ms": 1, "ended_at_ms": 2, "cause": "", "detail": "", "cpu_ms": 0}'
 
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
@@ -65,13 +67,26 @@ def test_a_supervisor_on_a_full_disk_tries_until_there_is_room(
 
 
 def test_a_damaged_file_reads_as_absent(tmp_path: Path) -> None:
-    for text in (b"", b"{", b"[]", b'{"pid": 1}', b"\xff\xfe", b'{"processes": [[1], 2]}', b"9" * 5000):
+    for text in (
+        b"",
+        b"{",
+        b"[]",
+        b'{"pid": 1}',
+        b"\xff\xfe",
+        b'{"processes": [[1], 2]}',
+        b"9" * 5000,
+        WRONG,
+    ):
         for name in (records.RECORD, records.END, records.ORDER, records.SEEN):
             (tmp_path / name).write_bytes(text)
         assert records.read_record(tmp_path) is None
         assert records.read_end(tmp_path) is None
         assert records.read_order(tmp_path / records.ORDER) is None
         assert records.read_seen(tmp_path) == []
+
+
+def test_causes_are_the_protocols() -> None:
+    assert tuple(EndCause) == records.CAUSES
 
 
 def test_wait_statuses_read_as_in_a_shell() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 
 from bruk.engines.base import LaunchFailed
 from bruk.engines.local import records
-from bruk.engines.local.processes import boot_id, process
+from bruk.engines.local.processes import boot_id, marked, process
 from bruk.model.run import Observed
 
 from .conftest import Works, wait_for
@@ -153,6 +154,18 @@ def test_a_living_run_whose_record_is_torn_is_ended_not_forgotten(works: Works, 
     ({"record": works.at() / "record.json", "index": index}[torn]).write_text("{")
     assert works.engine().recover(handle).observed is Observed.LOST
     assert works.left(handle) == []
+
+
+def test_a_run_whose_records_were_deleted_is_ended_not_forgotten(works: Works) -> None:
+    engine = works.engine()
+    handle = engine.launch(works.shell(STAYS))
+    works.said(engine, handle, "up")
+    shutil.rmtree(works.at())
+    assert engine.logs(handle, 0, 100) == (b"", 0)
+    engine.stop(handle, 0)
+    status = works.end(engine, handle)
+    assert (status.observed, status.processes) == (Observed.LOST, 0)
+    assert list(marked(works.mark(handle))) == []
 
 
 def test_an_order_that_nobody_claimed_never_starts_afterwards(works: Works) -> None:

@@ -19,7 +19,7 @@ from bruk.engines.base import Inventory, Launch, LaunchFailed, Status, StillRunn
 from bruk.engines.local import records
 from bruk.engines.local.index import Entry, Index
 from bruk.engines.local.look import look
-from bruk.engines.local.processes import MARK, boot_id, end_strays, send
+from bruk.engines.local.processes import MARK, Process, boot_id, end_strays, processes, send
 from bruk.engines.local.slots import LocalConfig, Slots
 from bruk.model.clock import Clock
 from bruk.model.run import Observed
@@ -85,15 +85,11 @@ class LocalEngine:
         return handle
 
     def poll(self, handles: Sequence[str]) -> list[Status]:
-        return [self.recover(handle) for handle in handles]
+        seen = processes() if len(handles) > 1 else None
+        return [self._look(self._index.require(handle), seen) for handle in handles]
 
     def recover(self, handle: str) -> Status:
-        entry = self._index.require(handle)
-        if entry.folder is not None and not (entry.folder / records.RECORD).exists():
-            # Perhaps it is being launched at this moment by another thread; then wait for that.
-            with self._index.lock():
-                return look(entry)
-        return look(entry)
+        return self._look(self._index.require(handle))
 
     def stop(self, handle: str, grace_s: int) -> None:
         entry = self._index.require(handle)
@@ -101,7 +97,8 @@ class LocalEngine:
         if folder is None or records.read_end(folder) is not None:
             return
         deadline_ms = int(time.monotonic() * 1000) + max(grace_s, 0) * 1000
-        with self._index.lock():
+        # A lock of its own: a stop never waits for a launch.
+        with self._index.lock("stop"):
             earlier = (records.read(folder / records.STOP) or {}).get("deadline_monotonic_ms")
             if isinstance(earlier, int):
                 deadline_ms = min(deadline_ms, earlier)
@@ -143,6 +140,13 @@ class LocalEngine:
             raise StillRunning(f"run {entry.run} still runs; stop it before forgetting it", run=entry.run)
         with self._index.lock():
             self._drop(entry)
+
+    def _look(self, entry: Entry, seen: Sequence[Process] | None = None) -> Status:
+        if entry.folder is not None and not (entry.folder / records.RECORD).exists():
+            # Perhaps it is being launched at this moment by another thread; then wait for that.
+            with self._index.lock():
+                return look(entry)
+        return look(entry, seen)
 
     def _check(self, launch: Launch, handle: str) -> None:
         """Refuse what cannot run before anything is written.

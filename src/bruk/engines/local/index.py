@@ -51,9 +51,10 @@ class Index:
         self._entries.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Hold the engine's lock, also against other processes; the kernel frees it at our death."""
-        file = os.open(self._root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    def lock(self, name: str = "launch") -> Iterator[None]:
+        """Hold one of the engine's locks (``launch`` or ``stop``), against other processes too; the
+        kernel frees it at our death."""
+        file = os.open(self._root / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield

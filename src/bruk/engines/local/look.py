@@ -7,17 +7,23 @@ that the answer stays the same.
 
 import contextlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from bruk.engines.base import EndCause, Status
 from bruk.engines.local import records
 from bruk.engines.local.index import Entry
-from bruk.engines.local.processes import alive, boot_id, descendants, end_strays, process
+from bruk.engines.local.processes import Process, alive, boot_id, descendants, end_strays, process
 from bruk.model.run import Observed
 
 
-def look(entry: Entry) -> Status:
-    """The state of the run. Ends what a dead supervisor has left behind."""
+def look(entry: Entry, seen: Sequence[Process] | None = None) -> Status:
+    """The state of the run. Ends what a dead supervisor has left behind.
+
+    Args:
+        seen: every process of the machine as just seen, where several runs are looked at; None:
+            look now.
+    """
     folder = entry.folder
     if folder is None:
         return _lost(entry, None, "the engine's entry for it is damaged")
@@ -30,7 +36,7 @@ def look(entry: Entry) -> Status:
     if record.boot_id != boot_id():
         return _lost(entry, record, "the machine has restarted meanwhile")
     if alive(record.pid, record.start):
-        return _living(entry, folder, record)
+        return _living(entry, folder, record, seen)
     end = records.read_end(folder)  # It may have ended between the two looks.
     if end is not None:
         return _ended(entry, end)
@@ -55,16 +61,17 @@ def _ended(entry: Entry, end: records.End) -> Status:
     )
 
 
-def _living(entry: Entry, folder: Path, record: records.Record) -> Status:
+def _living(entry: Entry, folder: Path, record: records.Record, seen: Sequence[Process] | None) -> Status:
     supervisor = process(record.pid)
-    living = descendants([record.pid])
+    # A run that started after ``seen`` was taken is not in it.
+    living = descendants([record.pid], seen) or descendants([record.pid])
     stopping = records.read(folder / records.STOPPING)
     observed, detail, cause = Observed.RUNNING, "", EndCause.NONE
     if (folder / records.CLAIMED).exists():
         observed = Observed.STARTING
     elif stopping is not None:
         observed = Observed.STOPPING
-        detail, cause = str(stopping.get("detail", "")), EndCause(str(stopping.get("cause", "")))
+        detail, cause = str(stopping.get("detail", "")), _cause(str(stopping.get("cause", "")))
     elif (folder / records.STOP).exists():
         observed, detail, cause = Observed.STOPPING, "stopped on request", EndCause.STOP
     elif not living:
@@ -83,6 +90,10 @@ def _living(entry: Entry, folder: Path, record: records.Record) -> Status:
         placement=entry.placement,
         cause=cause,
     )
+
+
+def _cause(text: str) -> EndCause:
+    return EndCause(text) if text in records.CAUSES else EndCause.NONE
 
 
 def _unrecorded(entry: Entry, folder: Path) -> Status:

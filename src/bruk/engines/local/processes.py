@@ -78,13 +78,16 @@ def processes() -> list[Process]:
     return [each for each in found if each is not None]
 
 
-def descendants(roots: Iterable[int]) -> list[Process]:
+def descendants(roots: Iterable[int], among: Iterable[Process] | None = None) -> list[Process]:
     """All living descendants of the given processes, without these themselves.
 
     A subreaper's descendants are complete: whatever loses its parent becomes the subreaper's child.
+
+    Args:
+        among: every process of the machine as just seen; None: look now.
     """
     children: dict[int, list[Process]] = {}
-    for each in processes():
+    for each in processes() if among is None else among:
         children.setdefault(each.parent, []).append(each)
     found: list[Process] = []
     seen = set(roots)

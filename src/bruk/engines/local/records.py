@@ -25,6 +25,7 @@ ORDER, CLAIMED, VOID = "order.json", "claimed.json", "void.json"
 RECORD, STOP, STOPPING, SEEN, END = "record.json", "stop.json", "stopping.json", "seen.json", "end.json"
 LOG, SUPERVISOR_LOG, RESERVE = "output.log", "supervisor.log", "reserve"
 RESERVE_BYTES = 16384
+CAUSES = ("", "stop", "time_limit", "disk", "memory", "start")  # engines.base.EndCause
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +132,7 @@ def read(path: Path) -> dict[str, Any] | None:
 
 
 def read_order(path: Path) -> Order | None:
+    """The order in ``path``; None where no whole one is."""
     content = read(path)
     try:
         return None if content is None else Order(**content)
@@ -139,19 +141,26 @@ def read_order(path: Path) -> Order | None:
 
 
 def read_record(folder: Path) -> Record | None:
-    content = read(folder / RECORD)
+    """Who supervises the run; None where no whole record is."""
+    content = read(folder / RECORD) or {}
     try:
-        return None if content is None else Record(**content)
+        record = Record(**content)
     except TypeError:
         return None
+    whole = all(isinstance(each, int) for each in (record.pid, record.start, record.started_at_ms))
+    return record if whole and isinstance(record.boot_id, str) else None
 
 
 def read_end(folder: Path) -> End | None:
-    content = read(folder / END)
+    """How the run ended; None where no whole end record is."""
+    content = read(folder / END) or {}
     try:
-        return None if content is None else End(**content)
+        end = End(**content)
     except TypeError:
         return None
+    times = (end.exit_code, end.started_at_ms, end.ended_at_ms)
+    whole = all(each is None or isinstance(each, int) for each in times) and isinstance(end.cpu_ms, int)
+    return end if whole and isinstance(end.detail, str) and end.cause in CAUSES else None
 
 
 def read_seen(folder: Path) -> list[tuple[int, int]]:

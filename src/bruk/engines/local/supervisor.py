@@ -98,9 +98,10 @@ class Supervisor:
             self._reap()
             now = time.monotonic()
             if now >= next_look:
-                next_look = now + TICK_S
                 self._hear_stop_file()
                 self._look()
+                # On a machine with thousands of processes a look is costly: a fiftieth at most.
+                next_look = now + max(TICK_S, 50 * (time.monotonic() - now))
             self._proceed(now)
         self._keep_output(drain=True)
         self.log.close()
@@ -129,12 +130,19 @@ class Supervisor:
     def _patience_s(self) -> float:
         if self.killed:
             return KILLING_TICK_S
-        return TICK_S if self.deadline is None and self.status is None else ENDING_TICK_S
+        if self.deadline is not None or self.status is not None:
+            return ENDING_TICK_S
+        if self.order.time_limit_s is None:
+            return TICK_S
+        return min(max(self.started + self.order.time_limit_s - time.monotonic(), 0.001), TICK_S)
 
     def _proceed(self, now: float) -> None:
-        """Move the end along: leftovers of an ended command, then the deadline."""
+        """Move the end along: the time limit, leftovers of an ended command, the deadline."""
         if self.empty:
             return
+        limit_s = self.order.time_limit_s
+        if self.deadline is None and limit_s is not None and now - self.started >= limit_s:
+            self.ask_to_end("time_limit", f"its time limit of {limit_s} s ended", self.order.grace_s)
         if self.status is not None:
             if self.deadline is None:
                 self.deadline = now + min(self.order.grace_s, LEFTOVER_GRACE_S)
@@ -185,9 +193,7 @@ class Supervisor:
         self._show(sorted(each.identity for each in found))
         if self.deadline is not None:
             return
-        if order.time_limit_s is not None and now - self.started >= order.time_limit_s:
-            self.ask_to_end("time_limit", f"its time limit of {order.time_limit_s} s ended", order.grace_s)
-        elif self._cgroup and limits.cgroup_out_of_memory(self._cgroup):
+        if self._cgroup and limits.cgroup_out_of_memory(self._cgroup):
             self.ask_to_end("memory", self._over_memory(), 0)
         elif order.memory_bytes and not self._cgroup and limits.over_memory(found, order.memory_bytes):
             self.ask_to_end("memory", self._over_memory(), min(order.grace_s, OVERRUN_GRACE_S))
@@ -251,7 +257,8 @@ class Supervisor:
             except OSError as error:
                 if not self.folder.is_dir():
                     raise  # Somebody has removed the records: there is nowhere to write to.
-                print(f"cannot write how the run ended ({error}); trying again", flush=True)
+                with contextlib.suppress(OSError):  # The log of this may lie on the same full disk.
+                    print(f"cannot write how the run ended ({error}); trying again", flush=True)
                 time.sleep(TICK_S)
         limits.remove_cgroup(self._cgroup)
 
@@ -283,6 +290,9 @@ def _answer(text: str) -> None:
 def main(arguments: list[str]) -> int:
     """Claim the order, leave the engine's process tree, supervise. Answers ``started`` or what
     went wrong on stdout."""
+    if len(arguments) != 1:
+        _answer("usage: python -m bruk.engines.local.supervisor FOLDER")
+        return 2
     folder = Path(arguments[0])
     os.umask(0o077)
     try:
@@ -304,7 +314,14 @@ def main(arguments: list[str]) -> int:
         return 1
     (folder / records.CLAIMED).unlink()  # It held the environment, which may hold secrets.
     _answer("started")
-    supervisor.run()
+    try:
+        supervisor.run()
+    except BaseException:
+        # A defect here must not leave the run unseen: without an end record it counts as lost.
+        while left := descendants([os.getpid()]):
+            kill(left)
+            time.sleep(KILLING_TICK_S)
+        raise
     return 0
 
 
