@@ -1,6 +1,7 @@
 """Prices in force, and amounts that are exact."""
 
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -69,6 +70,29 @@ def test_what_has_no_price_is_an_error_that_names_it():
     assert error.value.detail["item"] == "h100-sxm"
     with pytest.raises(PriceMissing, match="tokens_out"):
         book.quote(Resource.TOKENS_OUT, "m", 5000)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["a", "*"]), st.integers(1, 100)), max_size=6),
+    st.integers(0, 100),
+    st.integers(0, 100),
+)
+def test_spans_cover_a_stretch_at_the_price_in_force_at_each_moment(dates, start_ms, length_ms):
+    rows = [device("*", 0, 7, 0)]
+    rows += [
+        device(item, version, version, at_ms)
+        for version, (item, at_ms) in enumerate(sorted(dates, key=lambda row: row[1]), 1)
+    ]
+    book = PriceBook(rows)
+    spans = book.spans(Resource.DEVICE_TIME, "a", start_ms, start_ms + length_ms)
+    at = [price for from_ms, to_ms, price in spans for _ in range(from_ms, to_ms)]
+    assert at == [book.price(Resource.DEVICE_TIME, "a", start_ms + ms) for ms in range(length_ms)]
+    assert all(before[2] != after[2] for before, after in pairwise(spans))
+
+
+def test_a_stretch_before_the_first_price_is_an_error():
+    with pytest.raises(PriceMissing):
+        PriceBook([device("a", 1, 1, 50)]).spans(Resource.DEVICE_TIME, "a", 49, 60)
 
 
 def test_a_quote_carries_what_the_ledger_records():

@@ -108,6 +108,29 @@ class PriceBook:
         price = self.price(resource, item, at_ms)
         return Quote(resource, item, price.price_microeur, price.version, PRICED_QUANTITY[resource])
 
+    def spans(self, resource: Resource, item: str, from_ms: int, to_ms: int) -> list[tuple[int, int, Price]]:
+        """A stretch of time cut where the price in force changes: (from, to, price) each [ms].
+
+        What is used over a change of price is billed in parts, each at the price it was used under.
+        An empty stretch gives an empty list.
+
+        Raises:
+            PriceMissing: no price is in force somewhere in it.
+        """
+        changes = {
+            at_ms
+            for name in (item, ANY_ITEM)
+            for at_ms in self._dates.get((resource, name), [])
+            if from_ms < at_ms < to_ms
+        }
+        found: list[tuple[int, int, Price]] = []
+        for start_ms, end_ms in pairwise(sorted({from_ms, to_ms, *changes})):
+            price = self.price(resource, item, start_ms)
+            if found and found[-1][2] == price:
+                start_ms = found.pop()[0]
+            found.append((start_ms, end_ms, price))
+        return found
+
     def prices_microeur(self, resource: Resource, at_ms: int) -> dict[str, int]:
         """Item to price in force at this moment, ``*`` included, as a snapshot carries them."""
         found = {}

@@ -12,7 +12,8 @@ from bruk.model.reason import Reason, ReasonCode, SiteRefusal
 from bruk.model.snapshot import Pending
 from bruk.scheduler.amount import count
 from bruk.scheduler.board import Board
-from bruk.scheduler.filters import Refusal, Verdict
+from bruk.scheduler.filters import Verdict
+from bruk.scheduler.refusal import Refusal
 
 
 def explain(board: Board, item: Pending, verdicts: Sequence[Verdict]) -> Reason:

@@ -78,10 +78,10 @@ class Room:
                 devices += sum(1 for device in load.devices if device not in self.kept)
                 cpu_milli += load.cpu_milli
                 memory_bytes += load.memory_bytes
+        if devices < resources.devices:
+            return False
         need = self.share(tuple(range(resources.devices)), resources.cpu_milli, resources.memory_bytes)
-        return (
-            devices >= resources.devices and cpu_milli >= need.cpu_milli and memory_bytes >= need.memory_bytes
-        )
+        return cpu_milli >= need.cpu_milli and memory_bytes >= need.memory_bytes
 
     def pick(self, count: int, without: Collection[str] = ()) -> tuple[int, ...]:
         """The lowest open devices, then the lowest of those that these runs give back; sorted."""
