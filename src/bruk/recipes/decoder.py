@@ -54,34 +54,45 @@ def build_decoder(
 
 
 class Optimisers:
-    """Muon for the 2-D matrices of the layers and AdamW for the rest, under one schedule."""
+    """Muon for the matrices of the layers, AdamW for embeddings, head and norms; one schedule."""
 
-    def __init__(self, model: torch.nn.Module, muon_rate: float, adamw_rate: float) -> None:
-        matrices: list[torch.nn.Parameter] = []
-        rest: list[torch.nn.Parameter] = []
+    def __init__(
+        self, model: torch.nn.Module, muon_rate: float, embedding_rate: float, norm_rate: float
+    ) -> None:
+        hidden: list[torch.nn.Parameter] = []
+        embeddings: list[torch.nn.Parameter] = []
+        norms: list[torch.nn.Parameter] = []
         for name, parameter in model.named_parameters():
-            hidden = parameter.ndim == 2 and ".layers." in f".{name}"
-            (matrices if hidden else rest).append(parameter)
-        self._muon = torch.optim.Muon(matrices, lr=muon_rate, weight_decay=0.01)
-        self._adamw = torch.optim.AdamW(rest, lr=adamw_rate, betas=(0.9, 0.95), weight_decay=0.0)
-        self._rates = (muon_rate, adamw_rate)
+            if parameter.ndim != 2:
+                norms.append(parameter)
+            else:
+                (hidden if ".layers." in f".{name}" else embeddings).append(parameter)
+        groups: list[dict[str, Any]] = [
+            {"params": embeddings, "lr": embedding_rate},
+            {"params": norms, "lr": norm_rate},
+        ]
+        self._all: dict[str, torch.optim.Optimizer] = {
+            "muon": torch.optim.Muon(hidden, lr=muon_rate, weight_decay=0.01),
+            "adamw": torch.optim.AdamW(groups, betas=(0.9, 0.95), weight_decay=0.0),
+        }
+        self._rates = {"muon": [muon_rate], "adamw": [embedding_rate, norm_rate]}
 
     def step(self, scale: float) -> None:
         """Take one step at the given share of the full learning rates, and clear gradients."""
-        for optimiser, rate in zip((self._muon, self._adamw), self._rates, strict=True):
-            for group in optimiser.param_groups:
+        for name, optimiser in self._all.items():
+            for group, rate in zip(optimiser.param_groups, self._rates[name], strict=True):
                 group["lr"] = rate * scale
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
 
     def state_dict(self) -> dict[str, Any]:
         """Return both optimisers' state."""
-        return {"muon": self._muon.state_dict(), "adamw": self._adamw.state_dict()}
+        return {name: optimiser.state_dict() for name, optimiser in self._all.items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what :meth:`state_dict` returned."""
-        self._muon.load_state_dict(state["muon"])
-        self._adamw.load_state_dict(state["adamw"])
+        for name, optimiser in self._all.items():
+            optimiser.load_state_dict(state[name])
 
 
 def rate_scale(done: float, step: int, warmup_steps: int, decay_share: float) -> float:

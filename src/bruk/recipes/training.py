@@ -115,7 +115,7 @@ def train(config: PretrainConfig, corpus: Corpus, place: Place, progress: Progre
     torch.manual_seed(config.seed)
     model: torch.nn.Module = build_decoder(config.decoder, tokenizer.get_vocab_size(), special_ids(tokenizer))
     model.to(device)
-    optimisers = Optimisers(model, config.muon_rate, config.adamw_rate)
+    optimisers = Optimisers(model, config.muon_rate, config.embedding_rate, config.norm_rate)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
     trained = Trained(model, tokenizer, optimisers, place.world_size, name)
     if state:
@@ -179,7 +179,7 @@ def _log(trained: Trained, loss: torch.Tensor, task: _Task) -> None:
     trained.loss_last = float(mean)
     if not np.isfinite(trained.loss_last):
         raise RecipeError(
-            f"the loss is {trained.loss_last} at step {trained.step}; lower muon_rate or adamw_rate"
+            f"the loss is {trained.loss_last} at step {trained.step}; lower muon_rate or embedding_rate"
         )
     if trained.loss_first is None:
         trained.loss_first = trained.loss_last
