@@ -1,10 +1,12 @@
 """``bruk up``: control, a gateway and the agents of this machine's sites, in one process tree."""
 
 import asyncio
+import contextlib
 import json
 import logging
 import signal
 import socket
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,6 +79,14 @@ def _free_port(port: int) -> int:
         return int(probe.getsockname()[1])
 
 
+class _Server(uvicorn.Server):
+    """A server whose signals are this module's: ``_up`` ends things in order."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
 async def _up(home: Home, port: int, gateway_port: int, once: bool) -> dict[str, Any]:
     control = open_control(home, SystemClock())
     listener = _listen(port)
@@ -90,24 +100,30 @@ async def _up(home: Home, port: int, gateway_port: int, once: bool) -> dict[str,
     config = uvicorn.Config(
         create_app(control), log_config=None, access_log=False, timeout_graceful_shutdown=3
     )
-    server = uvicorn.Server(config)
+    server = _Server(config)
     children = Children(home.logs)
     serving = asyncio.create_task(server.serve([listener]))
     keeping = asyncio.create_task(_keep(home, control, children, at))
+    told_to_end = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, lambda: setattr(server, "should_exit", True))
+        asyncio.get_running_loop().add_signal_handler(number, told_to_end.set)
     try:
         while not server.started and not serving.done():
             await asyncio.sleep(0.02)
         print(_welcome(home, at, login_url), flush=True)
         if once:
             await asyncio.wait_for(_all_answer(control, children), READY_S)
-            server.should_exit = True
-        await serving
+        else:
+            waiting = asyncio.create_task(told_to_end.wait())
+            await asyncio.wait([waiting, serving], return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
     finally:
+        # Children first: their last words still find control, and their long polls end with them.
         keeping.cancel()
         await asyncio.gather(keeping, return_exceptions=True)
         await children.end()
+        server.should_exit = True
+        await serving
         control.database.close()
     return {"control": at.control_url, "gateway": at.gateway_url, "home": str(home.path)}
 

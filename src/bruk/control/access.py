@@ -7,13 +7,12 @@ or slow hash. A credential stops working the moment it is disabled, ended or exp
 import hashlib
 from dataclasses import replace
 
-from sqlalchemy import Connection
-
 from bruk.control import authorise
 from bruk.control.control import Control
 from bruk.model.errors import InvalidInput, Unauthenticated
 from bruk.model.tenant import SYSTEM, Actor, ApiKey, Role, User
 from bruk.store import people, places
+from bruk.store.database import Connection
 from bruk.store.people import Credential
 from bruk.wire.requests import KeyBody, KeyChange, UserBody
 

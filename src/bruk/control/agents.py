@@ -7,8 +7,6 @@ message changes nothing.
 import logging
 from dataclasses import replace
 
-from sqlalchemy import Connection
-
 from bruk.control import meter
 from bruk.control.control import Control
 from bruk.control.switch import GENERATION, model_of
@@ -21,6 +19,7 @@ from bruk.model.transitions import OBSERVED, check_transition
 from bruk.model.workload import EndpointSpec, JobSpec, Workload
 from bruk.store import counters, goods, places, work
 from bruk.store import switch as switch_store
+from bruk.store.database import Connection
 from bruk.store.work import RunRecord
 from bruk.wire import codec
 from bruk.wire.agent import InputOrder, Observation, RunOrder, SyncRequest, SyncResponse

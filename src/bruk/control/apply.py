@@ -3,8 +3,6 @@
 import logging
 from dataclasses import replace
 
-from sqlalchemy import Connection
-
 from bruk.control import snapshot
 from bruk.control.control import Control
 from bruk.control.stop import stop
@@ -14,6 +12,7 @@ from bruk.model.tenant import SYSTEM
 from bruk.model.workload import WorkloadKind
 from bruk.scheduler import check, schedule
 from bruk.store import work
+from bruk.store.database import Connection
 
 log = logging.getLogger(__name__)
 

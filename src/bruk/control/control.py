@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection
-
 from bruk.control.blobs import BlobStore
 from bruk.control.logs import LogStore
 from bruk.model.clock import Clock
@@ -22,7 +20,7 @@ from bruk.model.ledger import AuditEntry
 from bruk.model.tenant import Actor
 from bruk.seal import Keyring, SigningKey
 from bruk.store import records
-from bruk.store.database import Database
+from bruk.store.database import Connection, Database
 
 
 class Changes:

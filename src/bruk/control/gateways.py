@@ -7,8 +7,6 @@ more than that.
 
 from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection
-
 from bruk.admission.tariff import PriceBook
 from bruk.control import meter
 from bruk.control.control import Control
@@ -25,6 +23,7 @@ from bruk.model.workload import Wanted, Workload, WorkloadKind
 from bruk.seal import SignedDocument
 from bruk.store import counters, goods, money, people, places, work
 from bruk.store import switch as switch_store
+from bruk.store.database import Connection
 from bruk.store.money import Slice
 from bruk.wire.gateway import (
     GatewayAnswer,
@@ -38,7 +37,7 @@ from bruk.wire.gateway import (
 )
 
 LEASE_MS = 10_000
-LEASE_KIND = "lease"
+LEASE_KIND = "gateway_lease"
 # One grant of budget to a gateway: small enough that several share a budget fairly, large enough
 # that a grant outlasts an exchange. A gateway is topped up when less than this is unspent.
 SLICE_MICROEUR = 2_000_000

@@ -1,7 +1,5 @@
 """Invoices and credits: numbered, sealed, adding up to the ledger to the micro-euro."""
 
-from sqlalchemy import Connection
-
 from bruk.control import authorise
 from bruk.control.control import Control
 from bruk.facility.carbon import mean_day_intensity
@@ -12,6 +10,7 @@ from bruk.reports.invoice import InvoiceHeader, SiteFactor, invoice_from_entries
 from bruk.reports.invoice_check import check_invoice
 from bruk.seal import Checkpoint, SignedDocument
 from bruk.store import counters, money, people, places, records
+from bruk.store.database import Connection
 from bruk.store.money import InvoiceRow
 from bruk.wire.requests import CreditBody, InvoiceBody
 

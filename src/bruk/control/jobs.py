@@ -3,8 +3,6 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection
-
 from bruk.admission.tariff import PriceBook
 from bruk.control import authorise
 from bruk.control.control import Control
@@ -21,6 +19,7 @@ from bruk.model.site import Node, Site
 from bruk.model.tenant import Actor
 from bruk.model.workload import JobSpec, Purpose, Wanted, Workload, WorkloadKind
 from bruk.store import goods, money, people, places, work
+from bruk.store.database import Connection
 from bruk.store.work import RunRecord
 from bruk.wire.requests import JobBody
 

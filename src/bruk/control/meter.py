@@ -7,8 +7,6 @@ than wall time times devices.
 
 from dataclasses import replace
 
-from sqlalchemy import Connection
-
 from bruk.admission.tariff import PriceBook, amount_microeur
 from bruk.control.control import Control
 from bruk.control.decay import decayed
@@ -20,6 +18,7 @@ from bruk.model.ledger import PRICED_QUANTITY, LedgerEntry, Quality, Resource
 from bruk.model.run import Run
 from bruk.model.site import Site
 from bruk.store import money, places, records, work
+from bruk.store.database import Connection
 from bruk.wire.agent import MeterRecord
 from bruk.wire.gateway import UsageRecord
 

@@ -8,8 +8,6 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection
-
 from bruk.control import authorise
 from bruk.control.control import Control
 from bruk.model.artifact import Artifact, Evaluation, Gate, GateRule, Model, Stage
@@ -18,6 +16,7 @@ from bruk.model.tenant import Actor
 from bruk.model.transitions import MODEL_STAGE, check_transition
 from bruk.model.workload import Workload, WorkloadKind
 from bruk.store import counters, goods, work
+from bruk.store.database import Connection
 from bruk.wire import codec
 from bruk.wire.requests import GateBody
 

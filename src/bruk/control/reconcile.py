@@ -2,8 +2,6 @@
 
 from dataclasses import replace
 
-from sqlalchemy import Connection
-
 from bruk.control import models
 from bruk.control.control import Control
 from bruk.model.artifact import Artifact, ArtifactKind, Stage
@@ -13,6 +11,7 @@ from bruk.model.tenant import SYSTEM
 from bruk.model.transitions import OUTCOME, check_transition
 from bruk.model.workload import JobSpec, Outcome, Wanted, Workload, WorkloadKind
 from bruk.store import goods, work
+from bruk.store.database import Connection
 from bruk.store.work import RunRecord
 
 BACKOFF_MS = 5_000

@@ -2,8 +2,6 @@
 
 from dataclasses import replace
 
-from sqlalchemy import Connection
-
 from bruk.admission.tariff import PriceBook
 from bruk.control.decay import decayed
 from bruk.control.spending import horizon_ms, spending
@@ -14,6 +12,7 @@ from bruk.model.site import NodeHealth
 from bruk.model.snapshot import Account, Pending, RunFacts, SiteState, Snapshot
 from bruk.model.workload import JobSpec, Wanted, Workload
 from bruk.store import goods, money, people, places, work
+from bruk.store.database import Connection
 from bruk.store.work import RunRecord
 
 

@@ -6,12 +6,11 @@ The smaller of the tenant's and the project's rest counts.
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection
-
 from bruk.admission.tariff import PriceBook, amount_microeur
 from bruk.model.ledger import PRICED_QUANTITY, Resource
 from bruk.model.workload import JobSpec, Workload
 from bruk.store import money, people, work
+from bruk.store.database import Connection
 
 # A replica has no end, so this much of its time must be affordable for it to start and go on.
 REPLICA_HORIZON_MS = 15 * 60_000

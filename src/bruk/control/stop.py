@@ -2,13 +2,12 @@
 
 from dataclasses import replace
 
-from sqlalchemy import Connection
-
 from bruk.control.control import Control
 from bruk.model.run import Run, RunWanted, StopReason
 from bruk.model.tenant import SYSTEM
 from bruk.model.transitions import RUN_WANTED, check_transition
 from bruk.store import work
+from bruk.store.database import Connection
 
 
 def stop(control: Control, connection: Connection, run: Run, reason: StopReason, detail: str = "") -> Run:

@@ -9,8 +9,6 @@ all have acknowledged, or a gateway's lease has ended.
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection
-
 from bruk.control import authorise
 from bruk.control.control import Control
 from bruk.model.errors import Conflict, InvalidInput, NotFound
@@ -20,6 +18,7 @@ from bruk.reports.receipt import Enforcer, ReceiptHeader, issue_receipt, unanswe
 from bruk.seal import Checkpoint, SignedDocument
 from bruk.store import counters, goods, people, places, records, work
 from bruk.store import switch as store
+from bruk.store.database import Connection
 from bruk.store.switch import ReceiptRow
 from bruk.wire import codec
 

@@ -21,6 +21,8 @@ from sqlalchemy.pool import StaticPool
 
 from bruk.model.errors import BrukError, ErrorKind
 
+__all__ = ["Connection", "Database", "StoreDamaged", "StoreUnavailable"]
+
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_TIMEOUT_MS = 10_000
 

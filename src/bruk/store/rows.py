@@ -14,10 +14,11 @@ T = TypeVar("T")
 
 
 def to_row(table: Table, value: Any) -> dict[str, Any]:
-    """The columns of ``table`` that ``value`` has as attributes."""
+    """The columns of ``table`` that are fields of ``value``."""
+    names = {field.name for field in fields(value)}
     row: dict[str, Any] = {}
     for column in table.columns:
-        if not hasattr(value, column.name):
+        if column.name not in names:
             continue
         item = getattr(value, column.name)
         if isinstance(column.type, JSON) and item is not None:
