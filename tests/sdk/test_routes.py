@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from bruk.model.artifact import Gate, GateRule
 from bruk.model.errors import InvalidInput
 from bruk.model.tenant import ApiKey, Tenant
+from bruk.model.workload import EndpointSpec
 from bruk.sdk import Client
 from bruk.wire import codec, requests
 
@@ -17,6 +18,17 @@ TENANT = codec.dump(Tenant("acme", "Acme"))
 PROJECT = {"tenant": "acme", "name": "models", "display_name": ""}
 KEY = codec.dump(ApiKey("key_1", "acme/models", "", "bk_x", "0" * 64, 1))
 SITE = {"name": "essonne", "display_name": "", "country": "FR", "grid_zone": "FR", "operator": ""}
+USER = {"id": "user_1", "name": "Ada", "role": "member", "tenant": "acme"}
+NODE = {
+    "site": "essonne",
+    "name": "n-1",
+    "pool": "cpu",
+    "accelerator": "cpu-slot",
+    "devices": 2,
+    "cpu_milli": 2000,
+    "memory_bytes": 1,
+}
+MODEL = {"id": "m", "project": "acme/models", "artifact": "art_1", "stage": "draft", "created_at_ms": 1}
 HOLD = {
     "id": "hold_1",
     "scope": "site",
@@ -42,14 +54,15 @@ WORKLOAD = {
     "created_at_ms": 1,
     "created_by": "u",
 }
+ENDPOINT = {**WORKLOAD, "kind": "endpoint", "spec": codec.dump(EndpointSpec("m"))}
 JOB = requests.JobBody(name="x", spec=requests.JobSpecBody(command=["true"]))
 BUDGET = requests.BudgetBody
 
 # What is called, the request that must follow, the shape its body must fit, and an answer.
 CALLS: list[tuple[Callable[[Client], object], str, str, type[BaseModel] | None, object]] = [
     (lambda c: c.status(), "GET", "/status", None, {}),
-    (lambda c: c.me(), "GET", "/me", None, {}),
-    (lambda c: c.login("x" * 20), "POST", "/login", requests.LoginBody, {"session": "s"}),
+    (lambda c: c.me(), "GET", "/me", None, {"kind": "user", "id": "user_1", "role": "operator"}),
+    (lambda c: c.login("x" * 20), "POST", "/login", requests.LoginBody, {"user": USER, "token": "t"}),
     (lambda c: c.logout(), "POST", "/logout", None, None),
     (lambda c: c.public_keys(), "GET", "/keys/public", None, {}),
     (lambda c: c.sites.get("essonne"), "GET", "/sites/essonne", None, SITE),
@@ -58,7 +71,7 @@ CALLS: list[tuple[Callable[[Client], object], str, str, type[BaseModel] | None, 
         "POST",
         "/sites",
         requests.SiteBody,
-        {},
+        {"site": SITE, "token": "t"},
     ),
     (
         lambda c: c.sites.change("essonne", requests.SiteChange(operator="x")),
@@ -67,8 +80,8 @@ CALLS: list[tuple[Callable[[Client], object], str, str, type[BaseModel] | None, 
         requests.SiteChange,
         SITE,
     ),
-    (lambda c: c.sites.drain("essonne", "n-1"), "POST", "/sites/essonne/nodes/n-1/drain", None, None),
-    (lambda c: c.sites.undrain("essonne", "n-1"), "POST", "/sites/essonne/nodes/n-1/undrain", None, None),
+    (lambda c: c.sites.drain("essonne", "n-1"), "POST", "/sites/essonne/nodes/n-1/drain", None, NODE),
+    (lambda c: c.sites.undrain("essonne", "n-1"), "POST", "/sites/essonne/nodes/n-1/undrain", None, NODE),
     (lambda c: c.tenants.get("acme"), "GET", "/tenants/acme", None, TENANT),
     (
         lambda c: c.tenants.add(requests.TenantBody(name="acme")),
@@ -85,14 +98,14 @@ CALLS: list[tuple[Callable[[Client], object], str, str, type[BaseModel] | None, 
         TENANT,
     ),
     (
-        lambda c: c.tenants.add_user("acme", requests.UserBody(name="Ada", role="member", tenant="acme")),
+        lambda c: c.users.add(requests.UserBody(name="Ada", role="member", tenant="acme")),
         "POST",
         "/tenants/acme/users",
         requests.UserBody,
-        {},
+        {"user": USER, "login_token": "t"},
     ),
     (lambda c: c.tenants.budget("acme"), "GET", "/tenants/acme/budget", None, {}),
-    (lambda c: c.tenants.set_budget("acme", None), "PUT", "/tenants/acme/budget", BUDGET, {}),
+    (lambda c: c.tenants.set_budget("acme", None), "PUT", "/tenants/acme/budget", BUDGET, TENANT),
     (lambda c: c.projects.get("acme/models"), "GET", "/projects/acme/models", None, PROJECT),
     (
         lambda c: c.projects.add(requests.ProjectBody(tenant="acme", name="models")),
@@ -123,7 +136,13 @@ CALLS: list[tuple[Callable[[Client], object], str, str, type[BaseModel] | None, 
         KEY,
     ),
     (lambda c: c.projects.budget("acme/models"), "GET", "/projects/acme/models/budget", None, {}),
-    (lambda c: c.projects.set_budget("acme/models", 5), "PUT", "/projects/acme/models/budget", BUDGET, {}),
+    (
+        lambda c: c.projects.set_budget("acme/models", 5),
+        "PUT",
+        "/projects/acme/models/budget",
+        BUDGET,
+        PROJECT,
+    ),
     (
         lambda c: c.prices.set(requests.PriceBody(resource="device_time", price_microeur=1)),
         "POST",
@@ -133,10 +152,26 @@ CALLS: list[tuple[Callable[[Client], object], str, str, type[BaseModel] | None, 
     ),
     (lambda c: c.workloads.submit(JOB), "POST", "/jobs", requests.JobBody, WORKLOAD),
     (lambda c: c.workloads.estimate(JOB), "POST", "/jobs/estimate", requests.JobBody, {}),
-    (lambda c: c.workloads.get("job_1"), "GET", "/workloads/job_1", None, {}),
-    (lambda c: c.workloads.cancel("job_1"), "POST", "/workloads/job_1/cancel", None, {}),
+    (lambda c: c.workloads.get("job_1"), "GET", "/workloads/job_1", None, {"workload": WORKLOAD}),
+    (lambda c: c.workloads.cancel("job_1"), "POST", "/workloads/job_1/cancel", None, WORKLOAD),
     (lambda c: c.workloads.why("job_1"), "GET", "/workloads/job_1/why", None, {}),
     (lambda c: c.artifacts.remove("art_1"), "DELETE", "/artifacts/art_1", None, None),
+    (
+        lambda c: c.users.add(requests.UserBody(name="Ada", role="auditor")),
+        "POST",
+        "/users",
+        requests.UserBody,
+        {"user": {**USER, "role": "auditor", "tenant": None}, "login_token": "t"},
+    ),
+    (lambda c: c.sites.renew_token("essonne"), "POST", "/sites/essonne/token", None, {"token": "t"}),
+    (lambda c: c.endpoints.get("m"), "GET", "/endpoints/m", None, {"workload": ENDPOINT}),
+    (
+        lambda c: c.endpoints.add(requests.EndpointBody(name="m", model="m")),
+        "POST",
+        "/endpoints",
+        requests.EndpointBody,
+        ENDPOINT,
+    ),
     (
         lambda c: c.models.set_gate("m", requests.GateBody()),
         "PUT",
@@ -152,23 +187,23 @@ CALLS: list[tuple[Callable[[Client], object], str, str, type[BaseModel] | None, 
         requests.GateBody,
         GATE,
     ),
-    (lambda c: c.models.retire("m"), "POST", "/models/m/retire", None, {}),
-    (lambda c: c.endpoints.scale("m", 2), "PATCH", "/endpoints/m", requests.EndpointChange, {}),
-    (lambda c: c.endpoints.remove("m"), "DELETE", "/endpoints/m", None, None),
+    (lambda c: c.models.retire("m"), "POST", "/models/m/retire", None, MODEL),
+    (lambda c: c.endpoints.scale("m", 2), "PATCH", "/endpoints/m", requests.EndpointChange, ENDPOINT),
+    (lambda c: c.endpoints.remove("m"), "DELETE", "/endpoints/m", None, ENDPOINT),
     (lambda c: c.switch.state(), "GET", "/switch", None, {}),
     (
         lambda c: c.switch.off(requests.SwitchBody(scope="site", target="essonne")),
         "POST",
         "/switch/off",
         requests.SwitchBody,
-        HOLD,
+        {"hold": HOLD, "receipt": "rcpt_1"},
     ),
     (
         lambda c: c.switch.on(requests.SwitchBody(scope="site", target="essonne")),
         "POST",
         "/switch/on",
         requests.SwitchBody,
-        {},
+        {"hold": HOLD, "receipt": "rcpt_2"},
     ),
     (lambda c: c.switch.receipt("rcpt_1"), "GET", "/switch/receipts/rcpt_1", None, {}),
     (
@@ -199,6 +234,12 @@ def test_a_method_asks_its_route(call, method, path, shape, answer):
         assert seen[0].content == b""
     else:
         shape.model_validate_json(seen[0].content)
+
+
+def test_an_endpoint_is_read_as_one():
+    line = httpx.MockTransport(lambda request: httpx.Response(200, json={"workload": ENDPOINT}))
+    with Client("http://127.0.0.1:1", line=line) as control:
+        assert control.endpoints.get("m").workload.endpoint.model == "m"
 
 
 def test_what_a_change_leaves_out_is_left_out_on_the_line():

@@ -38,12 +38,12 @@ class Control:
     def answer(self, request: httpx.Request) -> httpx.Response:
         path = request.url.path.removeprefix("/api/v1")
         if path == "/workloads":
-            return httpx.Response(200, json={"items": [self.workload()], "next": None})
+            return httpx.Response(200, json={"items": [{"workload": self.workload()}], "next": None})
         if path.endswith("/logs"):
             offset = int(request.url.params["offset"])
             piece = self.logs[request.url.params["run"]][offset : offset + 4]
             return httpx.Response(200, content=piece, headers={"X-Next-Offset": str(offset + len(piece))})
-        return httpx.Response(200, json={"workload": self.workload(), "runs": self.runs, "waiting": None})
+        return httpx.Response(200, json={"workload": self.workload(), "runs": self.runs, "waiting_for": None})
 
     def workload(self) -> dict[str, object]:
         return {

@@ -82,6 +82,7 @@ def audit_verify(
 ) -> None:
     """Verify an exported log offline, and name the first entry that is wrong. Exit status 8 if one is.
 
-    Without --key or --pin the keys come from the file itself: that proves it whole, not who wrote it.
+    Without --key or --pin the keys are those of this home, or else the file's own, which proves the file
+    whole but not who wrote it.
     """
     verify.export(ctx, file, key, pin, against or [], json)

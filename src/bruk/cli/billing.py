@@ -1,7 +1,7 @@
 """Prices, budgets, the ledger and invoices."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -99,10 +99,13 @@ def budget_set(
     """Set the most that a tenant or a project may spend."""
     limit = None if amount == "none" else microeur(amount)
     with client(ctx) as control:
-        part = control.projects if "/" in whose else control.tenants
-        answer = part.set_budget(whose, limit)
+        changed: object
+        if "/" in whose:
+            changed = control.projects.set_budget(whose, limit)
+        else:
+            changed = control.tenants.set_budget(whose, limit)
     if json:
-        output.show_json(answer)
+        output.show_json(changed)
     else:
         output.say(f"Budget of {whose}: {'no limit' if limit is None else show_eur(limit) + ' EUR'}.")
 
@@ -115,8 +118,7 @@ def budget_show(
 ) -> None:
     """Show a budget and what is used of it."""
     with client(ctx) as control:
-        part = control.projects if "/" in whose else control.tenants
-        answer = part.budget(whose)
+        answer = control.projects.budget(whose) if "/" in whose else control.tenants.budget(whose)
     if json:
         output.show_json(answer)
     else:
@@ -220,8 +222,8 @@ def invoice_issue(
     if json:
         output.show_json(answer)
         return
-    body_of = _body(answer)
-    output.say(f"Invoice {body_of.get('number')}: {show_eur(_total(body_of))} EUR.")
+    total = answer["document"]["body"]["total_microeur"]
+    output.say(f"Invoice {answer['number']} of {answer['tenant']}: {show_eur(total)} EUR.")
 
 
 @invoice_app.command("ls")
@@ -236,13 +238,13 @@ def invoice_ls(ctx: typer.Context, json: JsonOption = False) -> None:
         ["Invoice", "Tenant", "From", "To", ">EUR"],
         (
             [
-                body.get("number"),
-                body.get("tenant"),
-                show_moment(body.get("from_ms")),
-                show_moment(body.get("to_ms")),
-                show_eur(_total(body)),
+                invoice["number"],
+                invoice["tenant"],
+                show_moment(invoice["from_ms"]),
+                show_moment(invoice["to_ms"]),
+                show_eur(invoice["total_microeur"]),
             ]
-            for body in map(_body, invoices)
+            for invoice in invoices
         ),
     )
 
@@ -284,20 +286,3 @@ def invoice_verify(
 ) -> None:
     """Verify an invoice offline. Exit status 8 if it fails."""
     verify.document(ctx, file, key, pin, json)
-
-
-def _body(invoice: dict[str, Any]) -> dict[str, Any]:
-    """What an invoice says, whether it came as a sealed document or bare."""
-    for name in ("body", "document", "invoice"):
-        inner = invoice.get(name)
-        if isinstance(inner, dict):
-            return {**invoice, **_body(inner)}
-    return invoice
-
-
-def _total(body: dict[str, Any]) -> int | None:
-    for name in ("total_microeur", "amount_microeur", "net_microeur"):
-        value = body.get(name)
-        if isinstance(value, int):
-            return value
-    return None

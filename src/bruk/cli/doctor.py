@@ -120,14 +120,14 @@ def check_keys(folder: Path) -> Check:
     """Whether signing keys are there and readable by their owner alone."""
     if not folder.is_dir():
         return Check("keys", Finding.LACKS, "no signing keys yet", "'bruk up' makes them")
-    files = [path for path in sorted(folder.iterdir()) if path.is_file() and path.suffix != ".pub"]
+    files = [path for path in sorted(folder.iterdir()) if path.suffix == ".key"]
     for path in files:
         mode = stat.S_IMODE(path.stat().st_mode)
         if mode & 0o077:
             return Check("keys", Finding.WRONG, f"{path.name} has mode {mode:04o}", f"Run: chmod 600 {path}")
     if not files:
-        return Check("keys", Finding.WRONG, "the folder is empty", "Restore the keys from a backup.")
-    return Check("keys", Finding.OK, f"{len(files)} files, their owner's alone")
+        return Check("keys", Finding.WRONG, "there is no signing key", "Restore the keys from a backup.")
+    return Check("keys", Finding.OK, f"{len(files)} signing key, its owner's alone")
 
 
 def check_remembered(chosen: Settings) -> Check:

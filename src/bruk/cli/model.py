@@ -102,23 +102,21 @@ def model_gate(
         else:
             body = built(GateBody, metric=metric, baseline=baseline, rule=rule, limit_permille=limit)
             if model is None:
-                control.models.set_default_gate(body)
+                gate = control.models.set_default_gate(body)
             else:
-                control.models.set_gate(model, body)
-            gate = body.value()
+                gate = control.models.set_gate(model, body)
     if json:
         output.show_json(gate)
     else:
         whose = f"Model {model}" if model else "Every model"
-        output.say(f"{whose} may be served when {show_gate(gate)}." if gate else "No gate is set.")
+        output.say(f"{whose} may be served when {show_gate(gate)}.")
 
 
 @model_app.command("retire")
 def model_retire(ctx: typer.Context, model: ModelArgument, json: JsonOption = False) -> None:
     """Take a model out of use for good."""
     with client(ctx) as control:
-        control.models.retire(model)
-        found = control.models.get(model)
+        found = control.models.retire(model)
     if json:
         output.show_json(found)
     else:
@@ -184,17 +182,18 @@ def endpoint_ls(ctx: typer.Context, json: JsonOption = False) -> None:
         output.show_json(found)
         return
     output.table(
-        ["Endpoint", "Project", "Model", "Engine", ">Replicas wanted", "Tenants", ">Context", "Outcome"],
+        ["Endpoint", "Project", "Model", "Engine", ">Wanted", ">Ready", "Waiting for", "Tenants", ">Context"],
         (
             [
-                item.name,
-                item.project,
-                item.endpoint.model,
-                item.endpoint.serving_engine,
-                item.endpoint.replicas,
-                item.endpoint.tenants,
-                item.endpoint.context_tokens,
-                item.outcome.value,
+                item.workload.name,
+                item.workload.project,
+                item.workload.endpoint.model,
+                item.workload.endpoint.serving_engine,
+                item.workload.endpoint.replicas,
+                sum(1 for run in item.runs if run.ready and not run.ended),
+                item.waiting_for.summary if item.waiting_for else None,
+                item.workload.endpoint.tenants,
+                item.workload.endpoint.context_tokens,
             ]
             for item in found
         ),
@@ -215,16 +214,16 @@ def endpoint_scale(
     if json:
         output.show_json(answer)
     else:
-        output.say(f"Endpoint {name} wants {replicas} replicas.")
+        output.say(f"Endpoint {answer.name} wants {answer.endpoint.replicas} replicas.")
 
 
 @endpoint_app.command("rm")
 def endpoint_rm(ctx: typer.Context, name: EndpointArgument, json: JsonOption = False) -> None:
     """Stop serving; requests under way are let finish."""
     with client(ctx) as control:
-        control.endpoints.remove(name)
+        removed = control.endpoints.remove(name)
     if json:
-        output.show_json({"removed": name})
+        output.show_json(removed)
     else:
         output.say(f"Endpoint {name} is removed.")
 

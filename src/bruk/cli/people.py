@@ -127,24 +127,27 @@ def tenant_show(ctx: typer.Context, name: TenantArgument, json: JsonOption = Fal
 def user_add(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="Name of the person.")],
-    tenant: Annotated[str, typer.Option("--tenant", help="The tenant to which the person belongs.")],
+    tenant: Annotated[
+        str | None, typer.Option("--tenant", help="The person's tenant; none for operators and auditors.")
+    ] = None,
     role: Annotated[Role, typer.Option("--role", help="What the person may do.")] = Role.MEMBER,
     json: JsonOption = False,
 ) -> None:
-    """Add a person; prints a one-time login link, shown only now."""
+    """Add a person; prints the one-time login, shown only now."""
     from bruk.cli.request import built
     from bruk.wire.requests import UserBody
 
     body = built(UserBody, name=name, role=role.value, tenant=tenant)
     with client(ctx) as control:
-        answer = control.tenants.add_user(tenant, body)
+        user, login = control.users.add(body)
     if json:
-        output.show_json(answer)
+        output.show_json({"user": user, "login_token": login})
         return
-    output.say(f"{name} added to {tenant} as {role.value.replace('_', ' ')}.")
-    link = answer.get("login_link") or answer.get("link") or answer.get("login_url")
-    if link:
-        output.say(f"One-time login link, shown only now: {link}")
+    output.say(
+        f"{user.name} added as {user.role.value.replace('_', ' ')}{f' of {tenant}' if tenant else ''}."
+    )
+    output.say("One-time login, shown only now; they run:")
+    output.say(f"bruk login {login}")
 
 
 @project_app.command("add")
@@ -310,13 +313,15 @@ def show_residency(residency: Residency) -> str:
 
 def budget_fields(budget: dict[str, Any]) -> list[tuple[str, object]]:
     """The figures of a budget as labelled values."""
-    limit = budget.get("budget_microeur")
-    shown: list[tuple[str, object]] = [("Budget EUR", "no limit" if limit is None else show_eur(limit))]
-    for name, value in budget.items():
-        if name != "budget_microeur" and name.endswith("_microeur"):
-            label = name.removesuffix("_microeur").replace("_", " ").capitalize()
-            shown.append((f"{label} EUR", show_eur(value)))
-    return shown
+    limit, spent = budget["budget_microeur"], budget["spent_microeur"]
+    set_aside = budget["committed_microeur"]
+    left = budget["left_microeur"] if "left_microeur" in budget else limit and limit - spent - set_aside
+    return [
+        ("Budget EUR", "no limit" if limit is None else show_eur(limit)),
+        ("Spent EUR", show_eur(spent)),
+        ("Set aside EUR", show_eur(set_aside)),
+        ("Left EUR", "no limit" if left is None else show_eur(left)),
+    ]
 
 
 def _residency(

@@ -60,14 +60,12 @@ def site_add(
         isolation_accepted=accept_no_isolation,
     )
     with client(ctx) as control:
-        answer = control.sites.add(body)
+        site, token = control.sites.add(body)
     if json:
-        output.show_json(answer)
+        output.show_json({"site": site, "token": token})
         return
-    output.say(f"Site {name} added.")
-    secret = answer.get("token") or answer.get("agent_token")
-    if secret:
-        output.say(f"Its agent's token, shown only now: {secret}")
+    output.say(f"Site {site.name} added. Its agent's token, shown only now:")
+    output.say(token)
 
 
 @site_app.command("ls")
@@ -143,8 +141,7 @@ def node_ls(
 def node_drain(ctx: typer.Context, site: SiteArgument, node: NodeArgument, json: JsonOption = False) -> None:
     """Let no new work onto a node."""
     with client(ctx) as control:
-        control.sites.drain(site, node)
-    _drained(site, node, True, json)
+        _drained(control.sites.drain(site, node), json)
 
 
 @node_app.command("undrain")
@@ -153,15 +150,16 @@ def node_undrain(
 ) -> None:
     """Let work onto a node again."""
     with client(ctx) as control:
-        control.sites.undrain(site, node)
-    _drained(site, node, False, json)
+        _drained(control.sites.undrain(site, node), json)
 
 
-def _drained(site: str, node: str, drained: bool, json: bool) -> None:
+def _drained(node: Node, json: bool) -> None:
     if json:
-        output.show_json({"site": site, "node": node, "drained": drained})
+        output.show_json(node)
     else:
-        output.say(f"Node {node} of {site} takes {'no new work' if drained else 'work again'}.")
+        output.say(
+            f"Node {node.name} of {node.site} takes {'no new work' if node.drained else 'work again'}."
+        )
 
 
 def _node_table(nodes: list[tuple[str, Node]]) -> None:

@@ -1,5 +1,7 @@
 """Bring Bruk up on a machine, log in, and see how it stands."""
 
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import parse_qs, urlsplit
@@ -36,9 +38,11 @@ def up(
 
     Stays until it is told to stop (Ctrl-C): jobs then write a checkpoint and go on at the next start.
     """
-    from bruk import assembly  # type: ignore[attr-defined,unused-ignore]
+    from bruk import assembly
 
-    answer: object = assembly.up(settings(ctx).home, port, gateway_port, once=once)
+    # What it says of itself goes beside the answer when the answer is for a program.
+    with redirect_stdout(sys.stderr if json else sys.stdout):
+        answer = assembly.up(settings(ctx).home, port, gateway_port, once=once)
     if json:
         output.show_json(answer)
 
@@ -64,11 +68,11 @@ def agent(
     json: JsonOption = False,
 ) -> None:
     """Run a site's agent: dial control, make the site follow, obey the switch."""
-    from bruk import assembly  # type: ignore[attr-defined,unused-ignore]
+    from bruk import assembly
 
-    answer: object = assembly.run_agent(site, home or settings(ctx).home / "sites" / site, control)
+    assembly.run_agent(site, home or settings(ctx).home / "sites" / site, control)
     if json:
-        output.show_json(answer)
+        output.show_json({"site": site, "ended": True})
 
 
 def gateway(
@@ -85,14 +89,14 @@ def gateway(
     json: JsonOption = False,
 ) -> None:
     """Run a gateway: admit, relay and meter calls to models."""
-    from bruk import assembly  # type: ignore[attr-defined,unused-ignore]
+    from bruk import assembly
 
     if home is None and site is None:
         raise InvalidInput("A gateway needs --home, or --site to find its folder in this home.")
     folder = home or settings(ctx).home / "gateways" / str(site)
-    answer: object = assembly.run_gateway(folder, control, listen, site or folder.name)
+    assembly.run_gateway(folder, control, listen, site or folder.name)
     if json:
-        output.show_json(answer)
+        output.show_json({"gateway": folder.name, "ended": True})
 
 
 def status(ctx: typer.Context, json: JsonOption = False) -> None:
@@ -104,8 +108,7 @@ def status(ctx: typer.Context, json: JsonOption = False) -> None:
         output.show_json(found)
         return
     switch: dict[str, Any] = found.get("switch") or {}
-    holds = [hold for hold in switch.get("holds", []) if hold.get("released_at_ms") is None]
-    off = ", ".join(f"{hold['scope']} {hold['target']}" for hold in holds)
+    off = ", ".join(f"{hold['scope']} {hold['target']}" for hold in switch.get("holds", []))
     output.fields(
         [
             ("Control", f"{address} (version {found.get('version', '?')})"),
@@ -120,7 +123,7 @@ def status(ctx: typer.Context, json: JsonOption = False) -> None:
     output.say("")
     rows = [_site_row(site) for site in found.get("sites", [])]
     output.table(
-        ["Site", "Country", "Engine", "Connected", ">Devices used", "Isolation"],
+        ["Site", "Country", "Engine", "Connected", "At the site", ">Devices used", ">Runs", "Isolation"],
         rows,
         none="No sites yet. 'bruk site add' adds one.",
     )
@@ -131,20 +134,18 @@ def login(
     link: Annotated[str, typer.Argument(help="The one-time login link, or the token in it.")],
     json: JsonOption = False,
 ) -> None:
-    """Trade a one-time login link for a session, and keep that in HOME/cli.json."""
+    """Trade a one-time login link for a token, and keep that in HOME/cli.json."""
     from bruk.sdk import Client
 
     chosen = settings(ctx)
     url, token = _link_parts(link, chosen.url or chosen.address())
     with Client(url) as control:
-        session = control.login(token)
-    chosen.remember(url=url, token=session)
-    with Client(url, session) as control:
-        me = control.me()
+        user, kept = control.login(token)
+    chosen.remember(url=url, token=kept)
     if json:
-        output.show_json(me)
+        output.show_json({"url": url, "user": user})
         return
-    output.say(f"Logged in at {url} as {me.get('name') or me.get('id')}; kept in {chosen.cli_file}.")
+    output.say(f"Logged in at {url} as {user.name} ({user.role.value}); kept in {chosen.cli_file}.")
 
 
 def version(json: JsonOption = False) -> None:
@@ -169,15 +170,14 @@ def _link_parts(link: str, url: str) -> tuple[str, str]:
 
 
 def _site_row(item: dict[str, Any]) -> list[object]:
-    site = item.get("site") if isinstance(item.get("site"), dict) else item
-    assert isinstance(site, dict)
-    used, total = item.get("devices_used"), item.get("devices_total", item.get("devices"))
-    devices = "-" if total is None else f"{used if used is not None else '?'} of {total}"
+    site: dict[str, Any] = item["site"]
     return [
-        site.get("name"),
-        site.get("country"),
-        site.get("engine"),
-        item.get("connected"),
-        devices,
-        site.get("isolation"),
+        site["name"],
+        site["country"],
+        site["engine"],
+        item["connected"],
+        "off, by its own key" if item.get("local_hold") else None,
+        f"{item['devices_in_use']} of {item['devices']}",
+        item["runs"],
+        site["isolation"],
     ]

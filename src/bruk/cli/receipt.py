@@ -30,18 +30,16 @@ def receipt_ls(ctx: typer.Context, json: JsonOption = False) -> None:
         output.show_json(receipts)
         return
     output.table(
-        ["Receipt", "Action", ">Generation", "At", "Everyone answered", "Hold"],
+        ["Receipt", "Action", ">Generation", "At", "Everyone answered"],
         (
             [
-                identifier(receipt),
-                body.get("action"),
-                body.get("generation"),
-                show_moment(body.get("created_at_ms") or body.get("at_ms")),
-                complete(receipt),
-                body.get("hold") or f"{body.get('scope')} {body.get('target')}",
+                item["id"],
+                item["action"],
+                item["generation"],
+                show_moment(item["created_at_ms"]),
+                item["complete"],
             ]
-            for receipt in receipts
-            for body in [contents(receipt)]
+            for item in receipts
         ),
         none="No receipts yet.",
     )
@@ -58,13 +56,15 @@ def receipt_show(
 ) -> None:
     """Show a receipt, or save its signed document."""
     with client(ctx) as control:
-        document = control.switch.receipt(receipt)
+        complete, document = control.switch.receipt(receipt)
     if save is not None:
         verify.save_document(document, save)
     if json:
         output.show_json(document)
         return
     show(document)
+    if not complete:
+        output.note("Not everyone has answered yet: this is how things stand now.")
     if save is not None:
         output.say(f"{save} written. 'bruk receipt verify {save} --key KEYFILE' checks it offline.")
 
@@ -81,33 +81,9 @@ def receipt_verify(
     verify.document(ctx, file, key, pin, json)
 
 
-def identifier(receipt: dict[str, Any]) -> str:
-    """The receipt's own identifier."""
-    body = contents(receipt)
-    return str(body.get("id") or body.get("number"))
-
-
-def contents(receipt: dict[str, Any]) -> dict[str, Any]:
-    """What a receipt says, whether it came as a sealed document, in a list, or bare."""
-    for name in ("body", "document", "receipt"):
-        inner = receipt.get(name)
-        if isinstance(inner, dict):
-            return {**receipt, **contents(inner)}
-    return receipt
-
-
-def complete(receipt: dict[str, Any]) -> bool:
-    """Whether everyone who must carry it out has answered."""
-    body = contents(receipt)
-    if "complete" in body:
-        return bool(body["complete"])
-    return "unanswered" in body and not body["unanswered"]
-
-
-def show(receipt: dict[str, Any]) -> None:
-    """Print a receipt as text."""
+def show(document: dict[str, Any]) -> None:
+    """Print a receipt, a sealed document, as text."""
     from bruk.reports.receipt_view import receipt_text
 
-    typer.echo(receipt_text(contents(receipt)).rstrip("\n"))
-    if receipt.get("key_id"):
-        output.say(f"Signed by key {receipt['key_id']}.")
+    typer.echo(receipt_text(document["body"]).rstrip("\n"))
+    output.say(f"Signed by key {document['key_id']}.")

@@ -15,7 +15,6 @@ from bruk.cli.settings import client, settings
 from bruk.model.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
-    from bruk.model.switch import Hold
     from bruk.sdk import Client
 
 PANEL = "Operate"
@@ -73,18 +72,19 @@ def off(
 
     wait_s = duration_s(timeout)
     with client(ctx) as control:
-        body = built(SwitchBody, **_what(scope, target), reason=reason)
-        hold = control.switch.off(body)
-        proof = _awaited(control, hold, wait_s) if wait else None
+        hold, number = control.switch.off(built(SwitchBody, **_what(scope, target), reason=reason))
+        complete, document = _awaited(control, number, wait_s) if wait else (True, None)
     if json:
-        output.show_json({"hold": hold, "receipt": proof})
+        output.show_json(
+            {"hold": hold, "receipt": number, "complete": wait and complete, "document": document}
+        )
     else:
         output.say(f"{hold.scope.value} {hold.target} is off (hold {hold.id}, generation {hold.generation}).")
-        if proof is not None:
-            receipt.show(proof)
-        elif not wait:
-            output.say("'bruk receipt ls' lists the receipts as everyone answers.")
-    if wait and (proof is None or not receipt.complete(proof)):
+        if document is None:
+            output.say(f"'bruk receipt show {number}' says who has carried it out.")
+        else:
+            receipt.show(document)
+    if not complete:
         output.note(f"Not everyone has answered within {wait_s} s; the hold stands and they are still asked.")
         raise typer.Exit(FAILED)
 
@@ -107,11 +107,11 @@ def on(
 
     what = _what(scope, target)
     with client(ctx) as control:
-        answer = control.switch.on(built(SwitchBody, **what, reason=reason))
+        hold, number = control.switch.on(built(SwitchBody, **what, reason=reason))
     if json:
-        output.show_json(answer)
+        output.show_json({"hold": hold, "receipt": number})
     else:
-        output.say(f"{what['scope']} {what['target']} is on again.")
+        output.say(f"{hold.scope.value} {hold.target} is on again (receipt {number}).")
 
 
 def _what(scope: Scope | None, target: str | None) -> dict[str, str]:
@@ -133,12 +133,11 @@ def _local(ctx: typer.Context, site: str | None, reason: str, *, raised: bool, j
     home = settings(ctx).home / "sites" / site
     if not home.is_dir():
         raise NotFound(f"This machine serves no site {site!r}: there is no folder {home}. Give --home.")
-    from bruk import assembly  # type: ignore[attr-defined,unused-ignore]
     from bruk.agent import local_hold
+    from bruk.assembly import SystemClock
 
-    clock: Any = assembly.SystemClock()
     change = local_hold.raise_local_hold if raised else local_hold.release_local_hold
-    hold = change(home, getpass.getuser(), reason, clock)
+    hold = change(home, getpass.getuser(), reason, SystemClock())
     if json:
         output.show_json(hold)
     elif raised:
@@ -149,20 +148,11 @@ def _local(ctx: typer.Context, site: str | None, reason: str, *, raised: bool, j
         output.say(f"Site {site} is on again by hand.")
 
 
-def _awaited(control: "Client", hold: "Hold", wait_s: int) -> dict[str, Any] | None:
-    """The receipt of a hold once everyone has answered, else as it stands when the time is over."""
+def _awaited(control: "Client", number: str, wait_s: int) -> tuple[bool, dict[str, Any]]:
+    """The receipt once everyone has answered, else as it stands when the time is over."""
     end = time.monotonic() + wait_s
     while True:
-        newest = next((item for item in control.switch.receipts() if _is_of(item, hold)), None)
-        over = time.monotonic() >= end
-        if newest is not None and (over or receipt.complete(newest)):
-            return control.switch.receipt(receipt.identifier(newest))
-        if over:
-            return None
+        complete, document = control.switch.receipt(number)
+        if complete or time.monotonic() >= end:
+            return complete, document
         time.sleep(POLL_S)
-
-
-def _is_of(found: dict[str, Any], hold: "Hold") -> bool:
-    """Whether a receipt is the one of raising this hold."""
-    body = receipt.contents(found)
-    return bool(body.get("generation") == hold.generation and body.get("action", "off") == "off")

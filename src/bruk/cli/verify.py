@@ -12,6 +12,8 @@ from bruk.cli.settings import settings
 from bruk.model.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bruk.seal import Checkpoint, Keyring, PublicKey, VerifyReport
 
 KeyOption = Annotated[
@@ -57,9 +59,8 @@ def save_document(found: dict[str, Any], path: Path) -> None:
     from bruk.sdk.whole_file import written_whole
     from bruk.seal import SignedDocument
 
-    sealed = found.get("document") if "signature" not in found else found
     with written_whole(path, replace=True) as file:
-        file.write(SignedDocument.from_document(sealed).to_bytes())
+        file.write(SignedDocument.from_document(found).to_bytes())
 
 
 def _report(report: "VerifyReport", json: bool) -> None:
@@ -74,23 +75,32 @@ def _report(report: "VerifyReport", json: bool) -> None:
         raise typer.Exit(NOT_VERIFIED)
 
 
-def _keyring(ctx: typer.Context, key_file: Path | None, pin: str | None, carried: Any) -> "Keyring | None":
-    """The keys to trust: of the file, narrowed to the pinned one; else those that this home has pinned."""
+def _keyring(
+    ctx: typer.Context, key_file: Path | None, pin: str | None, carried: "Callable[[], list[PublicKey]]"
+) -> "Keyring | None":
+    """The keys to trust: those of the file given, else those that this home has pinned, else none;
+    with a pin, the one of them (or of those that the evidence carries) that it names."""
     from bruk.seal import Keyring, PublicKey
 
     if pin is not None and pin.startswith("ed25519:"):
         return Keyring.of([PublicKey.from_text(pin)])
-    if key_file is not None:
-        ring = keyring_of(key_file)
-        if pin is None:
-            return ring
-        kept = tuple(item for item in ring.keys if item.public_key.key_id == pin)
-        return Keyring(kept) if kept else _no_such_key(pin, str(key_file))
+    source = key_file or next((path for path in _pinned_at(settings(ctx).home) if path.is_file()), None)
+    ring = None if source is None else keyring_of(source)
     if pin is None:
-        return None
-    found: list[PublicKey] = [*carried(), *_keys_of_home(settings(ctx).home)]
-    matching = [key for key in found if key.key_id == pin]
-    return Keyring.of(matching[:1]) if matching else _no_such_key(pin, "the file or in this home")
+        if source is not None and key_file is None:
+            output.note(f"Checked against the keys in {source}; --key takes another operator's.")
+        return ring
+    known = [item.public_key for item in ring.keys] if ring else []
+    matching = [key for key in [*known, *([] if key_file else carried())] if key.key_id == pin]
+    if not matching:
+        where = str(key_file) if key_file else "the file or in this home"
+        raise InvalidInput(f"No key with the id {pin!r} is in {where}; give the operator's key with --key")
+    return Keyring.of(matching[:1])
+
+
+def _pinned_at(home: Path) -> list[Path]:
+    """Where a home keeps the public keys of its control."""
+    return [home / "keys" / "public.json", *sorted(home.glob("gateways/*/control.pub"))]
 
 
 def keyring_of(path: Path) -> "Keyring":
@@ -129,24 +139,6 @@ def _keys_in_header(file: Path) -> "list[PublicKey]":
     except (OSError, ValueError, KeyError, TypeError, AttributeError, BrukError):
         # Verification itself says what is wrong with the file.
         return []
-
-
-def _keys_of_home(home: Path) -> "list[PublicKey]":
-    """The keys that this home has pinned for its gateways."""
-    from bruk.model.errors import BrukError
-    from bruk.seal import PublicKey
-
-    found = []
-    for path in sorted(home.glob("gateways/*/control.pub")):
-        try:
-            found.append(PublicKey.from_text(_text_of(path).strip()))
-        except BrukError:
-            continue
-    return found
-
-
-def _no_such_key(pin: str, where: str) -> "Keyring":
-    raise InvalidInput(f"No key with the id {pin!r} is in {where}; give the operator's key with --key")
 
 
 def _checkpoint(path: Path) -> "Checkpoint":

@@ -1,7 +1,7 @@
 """Watch workloads: what is wanted, what is observed, what it waits for, what it prints."""
 
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -9,6 +9,11 @@ from bruk.cli import output
 from bruk.cli.output import JsonOption
 from bruk.cli.quantity import show_moment
 from bruk.cli.settings import ProjectOption, client
+from bruk.model.reason import Reason
+from bruk.model.workload import Outcome, WorkloadKind
+
+if TYPE_CHECKING:
+    from bruk.sdk import WorkloadView
 
 PANEL = "Work"
 WorkloadArgument = Annotated[str, typer.Argument(help="Identifier or name of the job or endpoint.")]
@@ -34,13 +39,13 @@ def ps(
 
     with client(ctx) as control:
         workloads = control.workloads.list(project=project, kind=kind, open=None if every else True)
-        details = [control.workloads.get(item.id) for item in islice(workloads, limit)]
+        views = list(islice(workloads, limit))
     if json:
-        output.show_json(details)
+        output.show_json(views)
         return
     output.table(
         ["Workload", "Name", "Project", "Kind", "Wanted", "Observed", "Waiting for", "Site", "Created"],
-        (_row(detail) for detail in details),
+        map(_row, views),
         none="Nothing is wanted now. 'bruk submit' submits a job; 'bruk ps --all' lists what has ended.",
     )
 
@@ -50,20 +55,19 @@ def why(ctx: typer.Context, workload: WorkloadArgument, json: JsonOption = False
     with client(ctx) as control:
         workload = control.workloads.find(workload)
         answer = control.workloads.why(workload)
-        detail = control.workloads.get(workload)
+        view = control.workloads.get(workload)
     if json:
         output.show_json(answer)
         return
-    found = detail["workload"]
-    output.say(f"{found['name']} ({found['id']}): {_observed(detail)}.")
-    reason = answer.get("waiting") or answer.get("reason") or (answer if "summary" in answer else None)
-    if reason:
-        _show_reason(reason)
-    elif found["outcome"] != "open":
-        output.say(found.get("outcome_detail") or f"It has {found['outcome']}.")
+    found = view.workload
+    output.say(f"{found.name} ({found.id}): {_observed(view)}.")
+    if view.waiting_for is not None:
+        _show_reason(view.waiting_for)
+    elif found.outcome is not Outcome.OPEN:
+        output.say(found.outcome_detail or f"It has {found.outcome.value}.")
     else:
         output.say("It waits for nothing.")
-    for placement in answer.get("placements") or []:
+    for placement in answer["placements"]:
         _show_placement(placement)
 
 
@@ -92,75 +96,70 @@ def cancel(ctx: typer.Context, workload: WorkloadArgument, json: JsonOption = Fa
     """Stop a workload for good; its runs get their grace to write a checkpoint."""
     with client(ctx) as control:
         workload = control.workloads.find(workload)
-        control.workloads.cancel(workload)
-        found = control.workloads.workload(workload)
+        found = control.workloads.cancel(workload)
     if json:
         output.show_json(found)
     else:
         output.say(f"{found.name} ({found.id}) is cancelled; its runs get their grace.")
 
 
-def _row(detail: dict[str, Any]) -> list[object]:
-    found = detail["workload"]
-    waiting = detail.get("waiting")
-    open_runs = [run for run in detail.get("runs") or [] if run["observed"] not in {"exited", "lost"}]
+def _row(view: "WorkloadView") -> list[object]:
+    found, waiting = view.workload, view.waiting_for
     return [
-        found["id"],
-        found["name"],
-        found["project"],
-        found["kind"],
-        found["wanted"],
-        _observed(detail),
-        f"{waiting['code']}: {waiting['summary']}" if waiting else None,
-        sorted({run["site"] for run in open_runs}),
-        show_moment(found["created_at_ms"]),
+        found.id,
+        found.name,
+        found.project,
+        found.kind.value,
+        found.wanted.value,
+        _observed(view),
+        f"{waiting.code.value}: {waiting.summary}" if waiting else None,
+        sorted({run.site for run in view.runs if not run.ended}),
+        show_moment(found.created_at_ms),
     ]
 
 
-def _observed(detail: dict[str, Any]) -> str:
+def _observed(view: "WorkloadView") -> str:
     """What is observed of a workload's runs, in a few words."""
-    found, runs = detail["workload"], detail.get("runs") or []
-    if found["outcome"] != "open":
-        return str(found["outcome"])
-    states = [run["observed"] for run in runs if run["observed"] not in {"exited", "lost"}]
-    if found["kind"] == "endpoint":
-        ready = sum(1 for run in runs if run.get("ready"))
-        return f"{ready} of {found['spec']['replicas']} ready"
-    if states:
-        return ", ".join(states)
-    return "between runs" if runs else "no run yet"
+    found = view.workload
+    if found.outcome is not Outcome.OPEN:
+        return found.outcome.value
+    if found.kind is WorkloadKind.ENDPOINT:
+        ready = sum(1 for run in view.runs if run.ready and not run.ended)
+        return f"{ready} of {found.endpoint.replicas} ready"
+    states = [run.observed.value for run in view.runs if not run.ended]
+    return ", ".join(states) or ("between runs" if view.runs else "no run yet")
 
 
-def _show_reason(reason: dict[str, Any]) -> None:
-    output.say(f"It waits for {reason['code'].replace('_', ' ')}: {reason['summary']}")
-    if reason.get("sites"):
+def _show_reason(reason: Reason) -> None:
+    output.say(f"It waits for {reason.code.value.replace('_', ' ')}: {reason.summary}")
+    if reason.sites:
         output.table(
             ["Site", "Refused by", "Because", ">Nodes", "Nodes refused by"],
             (
                 [
-                    site["site"],
-                    site["code"],
-                    site["detail"],
-                    site.get("nodes_total"),
-                    [f"{code} {count}" for code, count in (site.get("nodes_refused") or {}).items()],
+                    site.site,
+                    site.code.value,
+                    site.detail,
+                    site.nodes_total,
+                    [f"{code.value} {count}" for code, count in site.nodes_refused.items()],
                 ]
-                for site in reason["sites"]
+                for site in reason.sites
             ),
         )
-    if reason.get("not_before_ms"):
-        output.say(f"Not before {show_moment(reason['not_before_ms'])}.")
-    if reason.get("advice"):
-        output.say(f"What to do: {reason['advice']}")
+    if reason.not_before_ms is not None:
+        output.say(f"Not before {show_moment(reason.not_before_ms)}.")
+    if reason.advice:
+        output.say(f"What to do: {reason.advice}")
 
 
 def _show_placement(placement: dict[str, Any]) -> None:
-    devices = placement.get("devices") or placement.get("placement") or []
-    nodes = ", ".join(f"{part['node']} devices {output.plain(part['devices'])}" for part in devices)
-    output.say(f"Placed at {placement.get('site')}{f': {nodes}' if nodes else ''}.")
-    filtered = placement.get("filtered") or {}
-    if filtered:
-        words = ", ".join(f"{count} by {code}" for code, count in filtered.items())
+    nodes = ", ".join(
+        f"{part['node']} devices {output.plain(part['devices'])}" for part in placement["devices"]
+    )
+    output.say(f"Run {placement['run']} was placed at {placement['site']}: {nodes}.")
+    if placement["filtered"]:
+        words = ", ".join(f"{count} by {code}" for code, count in placement["filtered"].items())
         output.say(f"  Nodes that were filtered out: {words}.")
-    for candidate in placement.get("leading") or []:
+    for candidate in placement["leading"]:
         where = f"{candidate['site']} {output.plain(candidate['nodes'])}"
         output.say(f"  Considered: {where}, score {candidate['score']}")

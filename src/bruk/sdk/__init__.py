@@ -9,5 +9,6 @@ becomes one artifact.
 
 from bruk.sdk.client import Client
 from bruk.sdk.errors import SdkError
+from bruk.sdk.work import WorkloadView
 
-__all__ = ["Client", "SdkError"]
+__all__ = ["Client", "SdkError", "WorkloadView"]

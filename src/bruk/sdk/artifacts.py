@@ -47,9 +47,7 @@ class Artifacts:
             )
         return max(found, key=lambda item: (item.id == reference, item.created_at_ms, item.id))
 
-    def put(
-        self, path: Path, project: str | None, name: str, *, idempotency_key: str | None = None
-    ) -> Artifact:
+    def put(self, path: Path, project: str | None, name: str) -> Artifact:
         """Upload a file, or a folder as a tree.
 
         Raises:
@@ -61,9 +59,9 @@ class Artifacts:
                 with tempfile.TemporaryFile() as packed:
                     tree.pack(path, packed)
                     packed.seek(0)
-                    return self.upload(packed, project, name, ArtifactKind.TREE, idempotency_key)
+                    return self.upload(packed, project, name, ArtifactKind.TREE)
             with path.open("rb") as file:
-                return self.upload(file, project, name, ArtifactKind.FILE, idempotency_key)
+                return self.upload(file, project, name, ArtifactKind.FILE)
         except OSError as error:
             raise InvalidInput(f"{path} cannot be read: {error.strerror or error}") from None
 
@@ -73,7 +71,6 @@ class Artifacts:
         project: str | None,
         name: str,
         kind: ArtifactKind,
-        idempotency_key: str | None = None,
     ) -> Artifact:
         """Upload the rest of an open file. Raises as :meth:`put`."""
         start = file.tell()
@@ -86,8 +83,6 @@ class Artifacts:
                 yield piece
 
         headers = {"Content-Length": str(size_bytes), "Content-Type": "application/octet-stream"}
-        if idempotency_key:
-            headers["Idempotency-Key"] = idempotency_key
         answer = self._transport.request(
             "POST",
             "/artifacts",

@@ -11,9 +11,10 @@ from typing import Any, cast
 
 import httpx
 
+from bruk.model.tenant import Actor, User
 from bruk.sdk.artifacts import Artifacts
 from bruk.sdk.models import Endpoints, Models
-from bruk.sdk.people import Projects, Tenants
+from bruk.sdk.people import Projects, Tenants, Users
 from bruk.sdk.places import Sites, Switch
 from bruk.sdk.records import Audit, Invoices, Ledger, Prices
 from bruk.sdk.transport import Transport
@@ -26,7 +27,7 @@ class Client:
 
     Args:
         url: ``http://host:port`` of control.
-        token: a person's token or a project's API key; empty only for :meth:`login`.
+        token: a person's token or a project's API key; empty only for :meth:`login` and :meth:`public_keys`.
         timeout_s: longest silence of the server [s].
         line: for tests: what carries the requests instead of the network.
 
@@ -41,6 +42,7 @@ class Client:
         self.sites = Sites(self.transport)
         self.switch = Switch(self.transport)
         self.tenants = Tenants(self.transport)
+        self.users = Users(self.transport)
         self.projects = Projects(self.transport)
         self.prices = Prices(self.transport)
         self.ledger = Ledger(self.transport)
@@ -67,26 +69,26 @@ class Client:
         """``version``, ``sites``, ``switch``, ``gateway_url`` and ``counts``."""
         return cast(dict[str, Any], self.transport.get("/status"))
 
-    def me(self) -> dict[str, Any]:
+    def me(self) -> Actor:
         """Who the token belongs to."""
-        return cast(dict[str, Any], self.transport.get("/me"))
+        return self.transport.load(Actor, self.transport.get("/me"))
 
     def now_ms(self) -> int:
         """Control's wall time, to the second [ms since the Unix epoch, UTC]."""
         return self.transport.now_ms()
 
-    def login(self, token: str) -> str:
-        """Trade a one-time login token for a session, which then serves as the token of a client."""
-        answer = self.transport.send("POST", "/login", LoginBody(token=token))
-        return str(answer["session"])
+    def login(self, login_token: str) -> tuple[User, str]:
+        """Trade the token of a one-time login link for the person and a token to call with."""
+        answer = self.transport.send("POST", "/login", LoginBody(token=login_token))
+        return self.transport.load(User, answer["user"]), str(answer["token"])
 
     def logout(self) -> None:
-        """End the session that the token is."""
+        """Make the token worthless."""
         self.transport.send("POST", "/logout")
 
-    def public_keys(self) -> Any:
-        """The platform's public signing keys, for pinning."""
-        return self.transport.get("/keys/public")
+    def public_keys(self) -> list[dict[str, Any]]:
+        """The platform's public signing keys, for pinning; needs no token."""
+        return cast(list[dict[str, Any]], self.transport.get("/keys/public"))
 
     def events(self) -> Iterator[str]:
         """The version of control's state, each time it changes (server-sent events); blocks."""

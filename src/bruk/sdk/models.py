@@ -1,11 +1,11 @@
 """Models with their gates, and the endpoints that serve them."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from bruk.model.artifact import Gate, Model
 from bruk.model.workload import Workload
 from bruk.sdk.transport import Transport, segment
+from bruk.sdk.work import WorkloadView
 from bruk.wire.requests import EndpointBody, EndpointChange, GateBody
 
 
@@ -23,22 +23,22 @@ class Models:
         """One model, with its lineage and evaluations."""
         return self._transport.load(Model, self._transport.get(f"/models/{segment(model)}"))
 
-    def set_gate(self, model: str, body: GateBody) -> Any:
+    def set_gate(self, model: str, body: GateBody) -> Gate:
         """Set the rule that this model must pass before it may be served."""
-        return self._transport.send("PUT", f"/models/{segment(model)}/gate", body)
+        answer = self._transport.send("PUT", f"/models/{segment(model)}/gate", body)
+        return self._transport.load(Gate, answer)
 
-    def gate(self) -> Gate | None:
-        """The platform's own gate; None if there is none."""
-        answer = self._transport.get("/gate")
-        return None if answer is None else self._transport.load(Gate, answer)
+    def gate(self) -> Gate:
+        """The rule for models without one of their own."""
+        return self._transport.load(Gate, self._transport.get("/gate"))
 
     def set_default_gate(self, body: GateBody) -> Gate:
-        """Set the platform's own gate."""
+        """Set the rule for models without one of their own."""
         return self._transport.load(Gate, self._transport.send("PUT", "/gate", body))
 
-    def retire(self, model: str) -> Any:
+    def retire(self, model: str) -> Model:
         """Take a model out of use for good."""
-        return self._transport.send("POST", f"/models/{segment(model)}/retire")
+        return self._transport.load(Model, self._transport.send("POST", f"/models/{segment(model)}/retire"))
 
 
 class Endpoints:
@@ -47,20 +47,26 @@ class Endpoints:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    def list(self) -> Iterator[Workload]:
-        """Every endpoint that the caller may see."""
-        return self._transport.items("/endpoints", Workload)
+    def list(self) -> Iterator[WorkloadView]:
+        """Every open endpoint that the caller may see, with its replicas."""
+        return self._transport.items("/endpoints", WorkloadView)
+
+    def get(self, name: str) -> WorkloadView:
+        """One endpoint by its name, with its replicas."""
+        return self._transport.load(WorkloadView, self._transport.get(f"/endpoints/{segment(name)}"))
 
     def add(self, body: EndpointBody, *, idempotency_key: str | None = None) -> Workload:
         """Serve a model under a name."""
         answer = self._transport.send("POST", "/endpoints", body, idempotency_key=idempotency_key)
         return self._transport.load(Workload, answer)
 
-    def scale(self, name: str, replicas: int) -> Any:
+    def scale(self, name: str, replicas: int) -> Workload:
         """Keep so many replicas."""
         body = EndpointChange(replicas=replicas)
-        return self._transport.send("PATCH", f"/endpoints/{segment(name)}", body)
+        return self._transport.load(
+            Workload, self._transport.send("PATCH", f"/endpoints/{segment(name)}", body)
+        )
 
-    def remove(self, name: str) -> Any:
-        """Stop serving."""
-        return self._transport.send("DELETE", f"/endpoints/{segment(name)}")
+    def remove(self, name: str) -> Workload:
+        """Stop serving under this name."""
+        return self._transport.load(Workload, self._transport.send("DELETE", f"/endpoints/{segment(name)}"))

@@ -54,23 +54,33 @@ class Tenants:
         answer = self._transport.send("PATCH", f"/tenants/{segment(tenant)}", body)
         return self._transport.load(Tenant, answer)
 
-    def users(self, tenant: str) -> Iterator[User]:
-        """The people of a tenant."""
-        return self._transport.items(f"/tenants/{segment(tenant)}/users", User)
-
-    def add_user(self, tenant: str, body: UserBody, *, idempotency_key: str | None = None) -> dict[str, Any]:
-        """A new person. The answer holds a one-time login link, shown only now."""
-        path = f"/tenants/{segment(tenant)}/users"
-        return cast(dict[str, Any], self._transport.send("POST", path, body, idempotency_key=idempotency_key))
-
     def budget(self, tenant: str) -> dict[str, Any]:
-        """The budget and what is used of it."""
+        """``budget_microeur``, ``spent_microeur``, ``committed_microeur``, and each of its ``projects``."""
         return cast(dict[str, Any], self._transport.get(f"/tenants/{segment(tenant)}/budget"))
 
-    def set_budget(self, tenant: str, budget_microeur: int | None) -> dict[str, Any]:
+    def set_budget(self, tenant: str, budget_microeur: int | None) -> Tenant:
         """Set the most that may be spent [EUR * 1e-6]; None removes the limit."""
         body = BudgetBody(budget_microeur=budget_microeur)
-        return cast(dict[str, Any], self._transport.send("PUT", f"/tenants/{segment(tenant)}/budget", body))
+        answer = self._transport.send("PUT", f"/tenants/{segment(tenant)}/budget", body)
+        return self._transport.load(Tenant, answer)
+
+
+class Users:
+    """Routes below ``/users`` and ``/tenants/{tenant}/users``."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def list(self, tenant: str | None = None) -> Iterator[User]:
+        """The people of a tenant; without one, everybody."""
+        path = "/users" if tenant is None else f"/tenants/{segment(tenant)}/users"
+        return self._transport.items(path, User)
+
+    def add(self, body: UserBody, *, idempotency_key: str | None = None) -> tuple[User, str]:
+        """A new person, and the token of their one-time login link, which is shown only now."""
+        path = "/users" if body.tenant is None else f"/tenants/{segment(body.tenant)}/users"
+        answer = self._transport.send("POST", path, body, idempotency_key=idempotency_key)
+        return self._transport.load(User, answer["user"]), str(answer["login_token"])
 
 
 class Projects:
@@ -113,10 +123,12 @@ class Projects:
         return self._transport.load(ApiKey, self._transport.send("PATCH", f"/keys/{segment(key)}", body))
 
     def budget(self, project: str) -> dict[str, Any]:
-        """The budget and what is used of it."""
+        """``budget_microeur``, ``spent_microeur``, ``committed_microeur``, ``left_microeur``,
+        ``exhausted``."""
         return cast(dict[str, Any], self._transport.get(f"{project_path(project)}/budget"))
 
-    def set_budget(self, project: str, budget_microeur: int | None) -> dict[str, Any]:
+    def set_budget(self, project: str, budget_microeur: int | None) -> Project:
         """Set the most that may be spent [EUR * 1e-6]; None removes the limit."""
         body = BudgetBody(budget_microeur=budget_microeur)
-        return cast(dict[str, Any], self._transport.send("PUT", f"{project_path(project)}/budget", body))
+        answer = self._transport.send("PUT", f"{project_path(project)}/budget", body)
+        return self._transport.load(Project, answer)

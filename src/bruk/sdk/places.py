@@ -23,10 +23,14 @@ class Sites:
         """One site."""
         return self._transport.load(Site, self._transport.get(f"/sites/{segment(site)}"))
 
-    def add(self, body: SiteBody, *, idempotency_key: str | None = None) -> dict[str, Any]:
-        """A new site. The answer is the site, with its agent's token if control made one."""
+    def add(self, body: SiteBody, *, idempotency_key: str | None = None) -> tuple[Site, str]:
+        """A new site, and its agent's token, which is shown only now."""
         answer = self._transport.send("POST", "/sites", body, idempotency_key=idempotency_key)
-        return cast(dict[str, Any], answer)
+        return self._transport.load(Site, answer["site"]), str(answer["token"])
+
+    def renew_token(self, site: str) -> str:
+        """A fresh token for the site's agent; the old one stops working at once."""
+        return str(self._transport.send("POST", f"/sites/{segment(site)}/token")["token"])
 
     def change(self, site: str, body: SiteChange) -> Site:
         """Change what the body names."""
@@ -36,13 +40,17 @@ class Sites:
         """The nodes of a site as its engine last reported them."""
         return self._transport.items(f"/sites/{segment(site)}/nodes", Node)
 
-    def drain(self, site: str, node: str) -> None:
+    def drain(self, site: str, node: str) -> Node:
         """Let no new work onto a node."""
-        self._transport.send("POST", f"/sites/{segment(site)}/nodes/{segment(node)}/drain")
+        return self._node(site, node, "drain")
 
-    def undrain(self, site: str, node: str) -> None:
+    def undrain(self, site: str, node: str) -> Node:
         """Let work onto a node again."""
-        self._transport.send("POST", f"/sites/{segment(site)}/nodes/{segment(node)}/undrain")
+        return self._node(site, node, "undrain")
+
+    def _node(self, site: str, node: str, action: str) -> Node:
+        path = f"/sites/{segment(site)}/nodes/{segment(node)}/{action}"
+        return self._transport.load(Node, self._transport.send("POST", path))
 
 
 class Switch:
@@ -55,23 +63,24 @@ class Switch:
         """The generation, the standing holds, and what each enforcer has acknowledged."""
         return cast(dict[str, Any], self._transport.get("/switch"))
 
-    def off(self, body: SwitchBody, *, idempotency_key: str | None = None) -> Hold:
-        """Raise a hold."""
-        answer = self._transport.send("POST", "/switch/off", body, idempotency_key=idempotency_key)
-        return self._transport.load(Hold, answer)
+    def off(self, body: SwitchBody, *, idempotency_key: str | None = None) -> tuple[Hold, str]:
+        """Raise a hold; answers it and the id of the receipt to come."""
+        return self._turn("off", body, idempotency_key)
 
-    def on(self, body: SwitchBody, *, idempotency_key: str | None = None) -> Any:
-        """Release a hold."""
-        return self._transport.send("POST", "/switch/on", body, idempotency_key=idempotency_key)
+    def on(self, body: SwitchBody, *, idempotency_key: str | None = None) -> tuple[Hold, str]:
+        """Release a hold; answers it and the id of the receipt to come."""
+        return self._turn("on", body, idempotency_key)
+
+    def _turn(self, way: str, body: SwitchBody, idempotency_key: str | None) -> tuple[Hold, str]:
+        answer = self._transport.send("POST", f"/switch/{way}", body, idempotency_key=idempotency_key)
+        return self._transport.load(Hold, answer["hold"]), str(answer["receipt"])
 
     def receipts(self) -> Iterator[dict[str, Any]]:
-        """Every receipt, newest first."""
+        """Every receipt, oldest first: ``id``, ``action``, ``generation``, ``created_at_ms``,
+        ``complete``."""
         return self._transport.raw_items("/switch/receipts")
 
-    def receipt(self, receipt: str) -> dict[str, Any]:
-        """One receipt, a sealed document."""
-        return cast(dict[str, Any], self._transport.get(f"/switch/receipts/{segment(receipt)}"))
-
-    def receipt_bytes(self, receipt: str) -> bytes:
-        """One receipt as the exact bytes that were sent, for a file to verify."""
-        return self._transport.request("GET", f"/switch/receipts/{segment(receipt)}").content
+    def receipt(self, receipt: str) -> tuple[bool, dict[str, Any]]:
+        """Whether everyone has answered, and the sealed document: final, or as things stand now."""
+        answer = self._transport.request("GET", f"/switch/receipts/{segment(receipt)}")
+        return answer.headers.get("X-Complete") == "true", self._transport.json_of(answer)

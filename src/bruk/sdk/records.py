@@ -7,7 +7,7 @@ from typing import Any, cast
 from bruk.model.ledger import AuditEntry, LedgerEntry, Price
 from bruk.sdk.transport import Transport, segment
 from bruk.sdk.whole_file import written_whole
-from bruk.wire.requests import InvoiceBody, PriceBody
+from bruk.wire.requests import CreditBody, InvoiceBody, PriceBody
 
 
 class Prices:
@@ -43,6 +43,11 @@ class Ledger:
         """Write the sealed chain to a file that can be verified offline; return its size [bytes]."""
         return _download(self._transport, "/ledger/export", path)
 
+    def credit(self, body: CreditBody, *, idempotency_key: str | None = None) -> LedgerEntry:
+        """Correct the past with an entry that gives an amount back; nothing is changed or removed."""
+        answer = self._transport.send("POST", "/ledger/credits", body, idempotency_key=idempotency_key)
+        return self._transport.load(LedgerEntry, answer)
+
 
 class Invoices:
     """Routes below ``/invoices``."""
@@ -51,11 +56,12 @@ class Invoices:
         self._transport = transport
 
     def list(self) -> Iterator[dict[str, Any]]:
-        """Every invoice that the caller may see."""
+        """Every invoice that the caller may see: ``number``, ``tenant``, ``from_ms``, ``to_ms``,
+        ``issued_at_ms``, ``total_microeur``."""
         return self._transport.raw_items("/invoices")
 
     def issue(self, body: InvoiceBody, *, idempotency_key: str | None = None) -> dict[str, Any]:
-        """Issue the next numbered invoice over a tenant's ledger."""
+        """Issue the next numbered invoice over a tenant's ledger; its sealed form is the ``document``."""
         answer = self._transport.send("POST", "/invoices", body, idempotency_key=idempotency_key)
         return cast(dict[str, Any], answer)
 

@@ -82,7 +82,7 @@ class Transport:
 
     def get(self, path: str, params: Params | None = None) -> Any:
         """The JSON value at a path."""
-        return self._json(self.request("GET", path, params=params))
+        return self.json_of(self.request("GET", path, params=params))
 
     def send(
         self,
@@ -105,7 +105,7 @@ class Transport:
         elif body is not None:
             sent = dict(body)
         answer = self.request(method, path, params=params, headers=headers, json=sent)
-        return self._json(answer) if answer.content else None
+        return self.json_of(answer) if answer.content else None
 
     def items(self, path: str, shape: type[T], params: Params | None = None) -> Iterator[T]:
         """Every item of a list, page by page, as dataclasses of the given shape."""
@@ -209,7 +209,12 @@ class Transport:
             about={"about": about} if about else None,
         )
 
-    def _json(self, answer: httpx.Response) -> Any:
+    def json_of(self, answer: httpx.Response) -> Any:
+        """The JSON value of an answer.
+
+        Raises:
+            SdkError: ``not_bruk``: it is none.
+        """
         try:
             return answer.json()
         except ValueError:

@@ -3,9 +3,11 @@
 import re
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, cast
 
 from bruk.model.errors import ErrorKind, NotFound
+from bruk.model.reason import Reason
 from bruk.model.run import Run
 from bruk.model.workload import Outcome, Workload
 from bruk.sdk.errors import WAITED_TOO_LONG, SdkError
@@ -13,6 +15,21 @@ from bruk.sdk.transport import Transport, segment
 from bruk.wire.requests import JobBody
 
 POLL_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadView:
+    """Everything about one workload: what is wanted, what is observed, what it waits for.
+
+    Attributes:
+        runs: oldest first.
+        progress: newest line of its newest run's progress file.
+    """
+
+    workload: Workload
+    runs: tuple[Run, ...] = ()
+    waiting_for: Reason | None = None
+    progress: dict[str, Any] | None = None
 
 
 class Workloads:
@@ -32,24 +49,25 @@ class Workloads:
         return self._transport.load(Workload, answer)
 
     def estimate(self, body: JobBody) -> dict[str, Any]:
-        """What the job would cost at most: ``amount_microeur_max``, ``device_ms_max``, ``energy_j``,
-        ``carbon_mg`` and ``sites``."""
+        """What the job would cost at most: ``amount_microeur_max``, ``device_ms_max`` and, for each of
+        ``sites`` that would do, ``site``, ``accelerator``, ``device_ms``, ``amount_microeur``,
+        ``energy_j`` and ``carbon_mg``."""
         return cast(dict[str, Any], self._transport.send("POST", "/jobs/estimate", body))
 
     def list(
         self, *, project: str | None = None, kind: str | None = None, open: bool | None = None
-    ) -> Iterator[Workload]:
-        """Workloads, newest first.
+    ) -> Iterator[WorkloadView]:
+        """Workloads, newest first, each with its runs and what it waits for.
 
         Args:
             open: True: only those that have not ended.
         """
         params = {"project": project, "kind": kind, "open": open}
-        return self._transport.items("/workloads", Workload, params)
+        return self._transport.items("/workloads", WorkloadView, params)
 
-    def get(self, workload: str) -> dict[str, Any]:
-        """``workload``, its ``runs``, the reason it is ``waiting`` for and its newest ``progress``."""
-        return cast(dict[str, Any], self._transport.get(f"/workloads/{segment(workload)}"))
+    def get(self, workload: str) -> WorkloadView:
+        """Everything about one workload."""
+        return self._transport.load(WorkloadView, self._transport.get(f"/workloads/{segment(workload)}"))
 
     def find(self, reference: str) -> str:
         """The identifier of the workload with this identifier, or of the newest with this name.
@@ -60,27 +78,24 @@ class Workloads:
         if re.fullmatch(r"[a-z]+_[A-Za-z0-9_-]+", reference):
             return reference
         for item in self.list():
-            if item.name == reference:
-                return item.id
+            if item.workload.name == reference:
+                return item.workload.id
         raise NotFound(
             f"There is no job or endpoint {reference!r}. 'bruk ps --all' lists what there is.",
             workload=reference,
         )
 
-    def workload(self, workload: str) -> Workload:
-        """The workload alone."""
-        return self._transport.load(Workload, self.get(workload)["workload"])
-
-    def cancel(self, workload: str) -> Any:
-        """Let a workload stop: its runs get their grace to write a checkpoint."""
-        return self._transport.send("POST", f"/workloads/{segment(workload)}/cancel")
+    def cancel(self, workload: str) -> Workload:
+        """Stop wanting a workload: its runs get their grace to write a checkpoint."""
+        answer = self._transport.send("POST", f"/workloads/{segment(workload)}/cancel")
+        return self._transport.load(Workload, answer)
 
     def why(self, workload: str) -> dict[str, Any]:
-        """Why it waits, site by site, and where its runs were placed and why."""
-        return cast(dict[str, Any], self._transport.get(f"/workloads/{segment(workload)}/why") or {})
+        """``workload``, the reason it is ``waiting_for``, and the ``placements`` of its runs with why."""
+        return cast(dict[str, Any], self._transport.get(f"/workloads/{segment(workload)}/why"))
 
     def runs(self, *, workload: str | None = None, site: str | None = None) -> Iterator[Run]:
-        """Runs, newest first."""
+        """Runs, oldest first."""
         return self._transport.items("/runs", Run, {"workload": workload, "site": site})
 
     def run(self, run: str) -> Run:
@@ -137,7 +152,7 @@ class Workloads:
         """
         end = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
-            found = self.workload(workload)
+            found = self.get(workload).workload
             if found.outcome is not Outcome.OPEN:
                 return found
             if end is not None and time.monotonic() >= end:
@@ -152,8 +167,8 @@ class Workloads:
     def _ended(self, workload: str, run: str | None) -> bool:
         if run is not None:
             return self.run(run).ended
-        return self.workload(workload).outcome is not Outcome.OPEN
+        return self.get(workload).workload.outcome is not Outcome.OPEN
 
     def _newest_run(self, workload: str) -> str | None:
-        runs = [self._transport.load(Run, item) for item in self.get(workload)["runs"]]
+        runs = self.get(workload).runs
         return max(runs, key=lambda run: run.attempt).id if runs else None

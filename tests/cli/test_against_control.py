@@ -1,0 +1,237 @@
+"""The command line against the real API of a real control; no site's agent takes part."""
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+import uvicorn
+from fastapi import FastAPI
+
+from bruk.api import create_api
+from bruk.assembly import SystemClock
+from bruk.assembly.home import Home
+from bruk.assembly.platform import open_control
+from bruk.cli import main
+from bruk.control import access
+from bruk.control.step import step
+
+
+class Platform:
+    """A control that answers on a port, and a way to run commands against it."""
+
+    def __init__(self, home: Path) -> None:
+        self.control = open_control(Home(home), SystemClock())
+        _, self.login, self.token = access.first_operator(self.control)
+        app = FastAPI()
+        app.mount("/api/v1", create_api(self.control))
+        self.server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None))
+        self.thread = threading.Thread(target=self.server.run)
+        self.thread.start()
+        while not self.server.started:
+            self.thread.join(0.01)
+            assert self.thread.is_alive(), "the server did not start"
+        self.url = f"http://127.0.0.1:{self.server.servers[0].sockets[0].getsockname()[1]}"
+
+    def end(self) -> None:
+        self.server.should_exit = True
+        self.thread.join()
+        self.control.database.close()
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory):
+    started = Platform(tmp_path_factory.mktemp("home") / "control")
+    yield started
+    started.end()
+
+
+@pytest.fixture
+def bruk(platform, monkeypatch, tmp_path, capfdbinary):
+    monkeypatch.setenv("BRUK_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("BRUK_URL", platform.url)
+    monkeypatch.setenv("BRUK_TOKEN", platform.token)
+    monkeypatch.delenv("BRUK_PROJECT", raising=False)
+
+    def run(*arguments: str, status: int = 0) -> str:
+        capfdbinary.readouterr()
+        found = main.status(list(arguments))
+        out, err = capfdbinary.readouterr()
+        assert found == status, err.decode()
+        assert (found == 0) or b"Traceback" not in err
+        return (out if status == 0 else out + err).decode()
+
+    return run
+
+
+def test_an_operators_whole_session(bruk, platform, tmp_path):
+    """One story, because each step stands on the ones before it."""
+    # Sites, tenants, projects, keys, prices, budgets.
+    made = json.loads(
+        bruk("site", "add", "essonne", "--country", "fr", "--zone", "fr", "--pue", "1.25", "--json")
+    )
+    assert made["site"]["country"] == "FR"
+    assert made["site"]["pue_milli"] == 1250
+    assert len(made["token"]) > 20
+    assert "already" in bruk("site", "add", "essonne", "--country", "FR", "--zone", "FR", status=5)
+    assert "grid zone" in bruk("site", "add", "x", "--country", "FR", "--zone", "NOWHERE", status=2)
+    assert "1.250" in bruk("site", "ls")
+    assert "No nodes yet" in bruk("site", "show", "essonne")
+    assert "No nodes yet" in bruk("node", "ls")
+    bruk("node", "drain", "essonne", "nothing", status=3)
+
+    bruk("tenant", "add", "acme", "--country", "fr", "--budget", "250", "--grant", "500h")
+    assert "in FR" in bruk("tenant", "ls")
+    assert "250.00" in bruk("tenant", "show", "acme")
+    bruk("tenant", "show", "nobody", status=3)
+    assert "name" in bruk("tenant", "add", "A b", status=2)
+    bruk("project", "add", "acme", "models", "--budget", "12.50")
+    assert "acme/models" in bruk("project", "ls")
+    secret = bruk("key", "create", "-p", "acme/models", "--expires", "30d", "--name", "app").strip()
+    assert secret.startswith("bk_")
+    assert "project" in bruk("key", "create", status=2)
+    keys = json.loads(bruk("key", "ls", "--json"))
+    assert [key["name"] for key in keys] == ["app"]
+    assert "secret_hash" not in keys[0]
+    bruk("price", "set", "device_time", "0.04")
+    assert "0.04" in bruk("price", "ls")
+    bruk("price", "set", "gold", "1", status=2)
+    bruk("budget", "set", "acme/models", "10")
+    assert "10.00" in bruk("budget", "show", "acme/models")
+    bruk("budget", "set", "acme", "none")
+    assert "no limit" in bruk("budget", "show", "acme")
+    bruk("budget", "set", "acme", "12,5", status=2)
+
+    # People: a one-time login, used once.
+    login = json.loads(bruk("user", "add", "Ada", "--tenant", "acme", "--role", "tenant_admin", "--json"))
+    link = f"{platform.url}/login?token={login['login_token']}"
+    assert "Ada" in bruk("login", link)
+    bruk("login", link, status=4)
+    bruk("user", "add", "Aud", "--role", "auditor")
+    bruk("user", "add", "Nobody", "--role", "auditor", "--tenant", "acme", status=2)
+
+    # Data goes in and comes out.
+    (tmp_path / "corpus é").mkdir()
+    (tmp_path / "corpus é" / "a.txt").write_text("text")
+    artifact = json.loads(
+        bruk("data", "put", str(tmp_path / "corpus é"), "--name", "corpus", "-p", "acme/models", "--json")
+    )
+    assert artifact["kind"] == "tree"
+    assert "corpus" in bruk("data", "ls")
+    bruk("data", "get", "corpus", str(tmp_path / "back"))
+    assert (tmp_path / "back" / "a.txt").read_text() == "text"
+    bruk("data", "get", "corpus", str(tmp_path / "back"), status=5)
+    bruk("data", "get", "nothing", status=3)
+
+    # A job: estimated, submitted by file and by command, why it waits, cancelled.
+    (tmp_path / "job.toml").write_text(
+        'name = "train"\ncommand = ["true"]\ntime_limit = "10m"\n[inputs]\ncorpus = "corpus"\n'
+    )
+    file = str(tmp_path / "job.toml")
+    assert "Costs at most" in bruk("submit", file, "-p", "acme/models", "--estimate")
+    job = json.loads(bruk("submit", file, "-p", "acme/models", "--idempotency-key", "k1", "--json"))
+    again = json.loads(bruk("submit", file, "-p", "acme/models", "--idempotency-key", "k1", "--json"))
+    assert job["workload"]["id"] == again["workload"]["id"]
+    assert job["workload"]["spec"]["inputs"] == {"corpus": artifact["id"]}
+    assert job["workload"]["spec"]["time_limit_s"] == 600
+    bruk("submit", "--name", "x", "-p", "acme/models", "--yes", "--", "python", "-c", "print('--json')")
+    bruk("submit", "--name", "x", "-p", "acme/models", "--input", "a=nothing", "--", "true", status=3)
+    bruk("submit", "--name", "x", "-p", "acme/nothing", "--", "true", status=3)
+    step(platform.control)
+    listed = bruk("ps")
+    assert "Waiting for" in listed
+    assert job["workload"]["id"] in listed
+    why = bruk("why", "train")
+    assert "essonne" in why
+    assert "What to do:" in why
+    assert bruk("logs", "train") == ""
+    bruk("cancel", "train")
+    step(platform.control)
+    assert json.loads(bruk("why", "train", "--json"))["workload"]["wanted"] == "stop"
+    bruk("why", "job_nothing", status=3)
+    bruk("logs", "job_nothing", status=3)
+
+    # Models and endpoints.
+    assert "90 % of gzip_bits_per_byte" in bruk("model", "gate", "--limit-permille", "900")
+    assert "at most 90 %" in bruk("model", "gate")
+    assert "No models yet" in bruk("model", "ls")
+    bruk("model", "show", "nothing", status=3)
+    bruk("model", "retire", "nothing", status=3)
+    bruk("endpoint", "create", "chat", "--model", "nothing", "-p", "acme/models", status=3)
+    assert "No endpoints yet" in bruk("endpoint", "ls")
+    bruk("endpoint", "scale", "chat", "2", status=3)
+    bruk("endpoint", "rm", "chat", status=3)
+
+    # The switch.
+    off = json.loads(bruk("off", "tenant", "acme", "--reason", "unpaid é", "--json"))
+    assert off["hold"]["target"] == "acme"
+    bruk("off", "tenant", "acme", status=5)
+    bruk("off", "site", "nothing", status=3)
+    waited = bruk("off", "platform", "--wait", "--timeout", "0s", status=1)
+    assert "Not everyone has answered" in waited
+    assert "unpaid" in bruk("receipt", "show", off["receipt"])
+    assert "SWITCH RECEIPT" in waited
+    assert off["receipt"] in bruk("receipt", "ls")
+    assert "tenant acme" in bruk("status")
+    bruk("on", "tenant", "acme")
+    bruk("on", "platform")
+    bruk("on", "platform", status=3)
+
+    # Records, verified with no server.
+    assert "Nothing was used yet" in bruk("ledger")
+    bruk("ledger", "export", str(tmp_path / "ledger.jsonl"))
+    bruk("audit", "export", str(tmp_path / "audit.jsonl"))
+    assert "switch.off" in bruk("audit", "ls")
+    assert len(json.loads(bruk("audit", "ls", "--limit", "3", "--json"))) == 3
+    number = json.loads(bruk("invoice", "issue", "acme", "--json"))["number"]
+    assert number in bruk("invoice", "ls")
+    assert number in bruk("invoice", "show", number)
+    bruk("invoice", "issue", "acme", status=2)
+    bruk("invoice", "show", number, "--save", str(tmp_path / "invoice.json"))
+    bruk("receipt", "show", off["receipt"], "--save", str(tmp_path / "receipt.json"))
+    keys_file = str(platform.control.home / "keys" / "public.json")
+    for chain in ("ledger", "audit"):
+        bruk("audit", "verify", str(tmp_path / f"{chain}.jsonl"), "--key", keys_file)
+    verify = ["audit", "verify", str(tmp_path / "audit.jsonl"), "--key", keys_file]
+    bruk(*verify, "--against", str(tmp_path / "receipt.json"))
+    bruk("invoice", "verify", str(tmp_path / "invoice.json"), "--key", keys_file)
+    bruk("receipt", "verify", str(tmp_path / "receipt.json"), "--key", keys_file)
+    bruk("receipt", "verify", str(tmp_path / "invoice.json"), "--pin", "0" * 16, status=2)
+
+
+@pytest.mark.parametrize(
+    ("kind", "line"), [("audit", ["audit", "ls"]), ("me", ["tenant", "ls"]), ("off", ["off", "platform"])]
+)
+def test_a_wrong_token_is_not_allowed_and_says_how_to_log_in(bruk, kind, line):
+    said = bruk("--token", "wrong" * 8, *line, status=4)
+    assert "bruk login" in said
+
+
+def test_a_projects_key_may_not_do_what_operators_may(bruk, platform):
+    bruk("tenant", "add", "zeta")
+    bruk("project", "add", "zeta", "p")
+    secret = bruk("key", "create", "-p", "zeta/p").strip()
+    assert "forbidden" in bruk("--token", secret, "tenant", "add", "other", status=4)
+    key = json.loads(bruk("key", "ls", "-p", "zeta/p", "--json"))[0]["id"]
+    bruk("--token", secret, "ps")
+    assert "disabled" in bruk("key", "disable", key)
+    bruk("--token", secret, "ps", status=4)
+    assert "ends 20" in bruk("key", "expire", key, "--in", "1d")
+
+
+def test_verification_names_the_entry_that_was_changed(bruk, platform, tmp_path):
+    file = tmp_path / "audit.jsonl"
+    bruk("audit", "export", str(file))
+    lines = file.read_bytes().splitlines(keepends=True)
+    keys_file = str(platform.control.home / "keys" / "public.json")
+    lines[1] = lines[1].replace(b"done", b"gone", 1)
+    file.write_bytes(b"".join(lines))
+    assert "entry 1" in bruk("audit", "verify", str(file), "--key", keys_file, status=8)
+    report = json.loads(
+        bruk("audit", "verify", str(file), "--key", keys_file, "--json", status=8).split("\nError")[0]
+    )
+    assert report["problem"]["seq"] == 1
+    assert report["verified"] is False
+    file.write_bytes(b"".join(lines[:-1]))
+    bruk("audit", "verify", str(file), "--key", keys_file, status=8)
+    bruk("audit", "verify", str(tmp_path / "none.jsonl"), "--key", keys_file, status=3)

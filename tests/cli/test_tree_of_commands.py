@@ -1,0 +1,97 @@
+"""Every command there should be is there, says what it does, and takes --json."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import typer.main
+
+from bruk.cli.main import app
+
+WORDS = """
+up; demo; agent; gateway; status; login; doctor; version; off; on; submit; ps; why; logs; cancel;
+site add; site ls; site show; node ls; node drain; node undrain; tenant add; tenant ls; tenant show;
+user add; project add; project ls; key create; key ls; key expire; key disable; price set; price ls;
+budget set; budget show; data put; data ls; data get; data rm; model ls; model show; model gate;
+model retire; endpoint create; endpoint ls; endpoint scale; endpoint rm; receipt ls; receipt show;
+receipt verify; ledger; ledger export; invoice issue; invoice ls; invoice show; invoice verify;
+audit ls; audit export; audit verify
+"""
+EXPECTED = {words.strip() for words in WORDS.split(";")}
+
+
+def commands(group, prefix: str = "") -> dict[str, object]:
+    """Every command by its words; a group that acts on its own counts as one too."""
+    found = {}
+    for name, command in group.commands.items():
+        words = f"{prefix}{name}"
+        if hasattr(command, "commands"):
+            found |= commands(command, f"{words} ")
+            if command.invoke_without_command:
+                found[words] = command
+        else:
+            found[words] = command
+    return found
+
+
+COMMANDS = commands(typer.main.get_command(app))
+
+
+def test_all_commands_are_there():
+    assert set(COMMANDS) == EXPECTED
+
+
+@pytest.mark.parametrize("words", sorted(EXPECTED))
+def test_a_command_says_what_it_does_and_takes_json(words, bruk):
+    command = COMMANDS[words]
+    assert len(command.help or "") > 10
+    options = {flag: param for param in command.params for flag in getattr(param, "opts", ())}
+    assert "--json" in options
+    for param in command.params:
+        if param.name != "help":
+            assert getattr(param, "help", ""), f"{words}: {param.name} has no help"
+    status, out, err = bruk(*words.split(), "--help")
+    assert (status, err) == (0, "")
+    assert "--json" in out
+    assert words in " ".join(out.split())
+
+
+def test_the_root_lists_every_command_and_the_exit_statuses(bruk):
+    status, out, _ = bruk("--help")
+    assert status == 0
+    for name in {words.split()[0] for words in EXPECTED}:
+        assert f" {name} " in out
+    for number in range(9):
+        assert f"{number} " in out.split("Exit status")[1]
+
+
+def test_nothing_heavy_is_imported_before_a_command_asks_for_it():
+    code = (
+        "import sys; import bruk.cli.main; "
+        "heavy = {'httpx', 'fastapi', 'torch', 'sqlalchemy', 'numpy', 'cryptography', "
+        "'bruk.sdk', 'bruk.wire', 'bruk.assembly'} & set(sys.modules); "
+        "sys.exit(', '.join(sorted(heavy)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_knows_the_commands(shell):
+    environment = {
+        "_BRUK_COMPLETE": f"complete_{shell}",
+        "_TYPER_COMPLETE_ARGS": "bruk en",
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+        "COMP_WORDS": "bruk en",
+        "COMP_CWORD": "1",
+    }
+    code = "import sys; from bruk.cli.main import run; run([])"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+    )
+    assert "endpoint" in done.stdout
