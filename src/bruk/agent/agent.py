@@ -113,6 +113,8 @@ class Agent:
         """
         try:
             await asyncio.to_thread(self.hand.recover)
+            # The first report says what is here, so one step comes before it.
+            await asyncio.to_thread(self.hand.drive, self._clock.now_ms())
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._drive())
                 group.create_task(self._sync())
@@ -122,16 +124,16 @@ class Agent:
 
     def close(self) -> None:
         """Let go of the home; for an agent whose ``run`` is not used."""
-        self._background.shutdown(wait=False, cancel_futures=True)
+        self.hand.close()
+        # A launch that was written down must be carried out, so nothing that waits is cancelled.
+        self._background.shutdown(wait=True)
         self._journal.close()
 
     async def _close(self) -> None:
         log.info("the agent ends; what runs goes on")
         if isinstance(self._transport, HttpTransport):
             await self._transport.close()
-        # Steps and transfers under way may still write the home; the lock is kept until they are done.
-        await asyncio.to_thread(self._background.shutdown, wait=True, cancel_futures=True)
-        self._journal.close()
+        await asyncio.to_thread(self.close)
 
     async def _drive(self) -> None:
         while True:

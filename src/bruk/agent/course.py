@@ -6,6 +6,7 @@ happens. ``hand`` decides what stands over the run; here it is carried out.
 """
 
 import logging
+import threading
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
@@ -15,7 +16,7 @@ from bruk.agent.environment import launch_of
 from bruk.agent.means import Means
 from bruk.agent.outputs import hand_over
 from bruk.agent.record import Phase, RunRecord
-from bruk.agent.replica import Readiness, address_of, free_port
+from bruk.agent.replica import HealthWatch, Readiness, address_of, free_port
 from bruk.agent.stage import StageFailed
 from bruk.agent.standing import Verdict
 from bruk.agent.sync import ControlRefused
@@ -32,7 +33,6 @@ EXIT_NOT_LAUNCHED = 126
 EXIT_STOPPED = 143
 _STOP_AGAIN_MS = 5_000
 _ROOM_AGAIN_MS = 5_000
-_DRAIN_CHUNKS_MAX = 256
 
 
 class Course:
@@ -43,7 +43,6 @@ class Course:
         self.status: Status | None = None
         self.listed = True
         self.shipped = False
-        self.readiness: Readiness | None = None
         order = record.order
         self._means = means
         self._folders = means.records.folders(record.run, order.scope if order else "")
@@ -52,9 +51,10 @@ class Course:
         self._attempts = 0
         self._retry_at_ms = 0
         self._note = ""
+        self._given_up = threading.Event()
+        self._progress_read = False
         self._stop_sent_at_ms: int | None = None
-        self._probe: Future[bool] | None = None
-        self._probed_at_ms = 0
+        self._health: HealthWatch | None = None
 
     @property
     def busy(self) -> bool:
@@ -112,7 +112,6 @@ class Course:
         """What is seen of the run now."""
         record, status = self.record, self.status
         living = record.phase is Phase.LIVE
-        ready = living and self.readiness is not None and self.readiness.ready
         said = (record.stopped_because, record.detail, status.detail if living and status else "", self._note)
         detail = "; ".join(dict.fromkeys(part for part in said if part))
         return Observation(
@@ -124,7 +123,7 @@ class Course:
             started_at_ms=record.started_at_ms,
             ended_at_ms=record.ended_at_ms if record.phase is Phase.ENDED else None,
             address=address_of(record.port) if living and record.port else "",
-            ready=ready,
+            ready=self._ready,
             resumed_from_step=self._tail.resumed_from_step,
             software=record.software,
             progress=self._tail.newest,
@@ -134,8 +133,25 @@ class Course:
         )
 
     def read_progress(self) -> None:
-        """Take in what the run wrote on its progress file."""
-        self._tail.read()
+        """Take in what the run wrote on its progress file; of an ended run once."""
+        ended = self.record.phase is Phase.ENDED
+        if not (ended and self._progress_read):
+            self._tail.read()
+        self._progress_read = ended
+
+    def give_up(self) -> None:
+        """The agent ends: whatever fetches for this run should end soon."""
+        self._given_up.set()
+
+    @property
+    def news(self) -> tuple[object, ...]:
+        """What control should hear at once when it changes."""
+        record = self.record
+        return record.run, record.generation, record.phase, self._observed(), self._ready, record.port
+
+    @property
+    def _ready(self) -> bool:
+        return self.record.phase is Phase.LIVE and self._health is not None and self._health.readiness.ready
 
     def ship(self) -> bool:
         """Send the next chunk of its log and progress; False when more waits."""
@@ -150,24 +166,21 @@ class Course:
                 return Observed.STARTING
             case Phase.LIVE:
                 return self.status.observed if self.status else Observed.RUNNING
-            case Phase.FINISHING:
-                return Observed.STOPPING if self._stop_sent_at_ms is not None else Observed.RUNNING
-            case Phase.ENDED:
+            case Phase.FINISHING | Phase.ENDED:
                 return self.record.observed
 
     def _stage(self, now_ms: int, verdict: Verdict, may_launch: bool) -> None:
         order = self.record.order
         assert order is not None, "only ordered runs are staged"
+        if order.metered_until_ms is not None:
+            self.end(Observed.LOST, None, "control saw this run start, but this site does not know it")
+            return
         if order.wanted is RunWanted.STOP or not self.listed:
+            self._given_up.set()
             if not self.busy:
                 held = order.stop_reason is StopReason.HELD
                 why = "stopped before it started"
                 self.end(Observed.EXITED, EXIT_STOPPED, why, stopped_because=why, held=held)
-            return
-        if order.metered_until_ms is not None:
-            self.end(
-                Observed.LOST, None, "control saw this run start, but this site does not know it any more"
-            )
             return
         if self._task is None:
             if verdict.reason or not may_launch:
@@ -176,7 +189,9 @@ class Course:
             if now_ms < self._retry_at_ms or not self._room(now_ms):
                 return
             self._note = "fetching inputs" if order.inputs else ""
-            self._task = self._means.background.submit(self._means.stager.stage, order, self._folders)
+            self._task = self._means.background.submit(
+                self._means.stager.stage, order, self._folders, self._given_up
+            )
         if not self._task.done():
             return
         error = self._task.exception()
@@ -258,15 +273,20 @@ class Course:
         return ""
 
     def _watch(self, now_ms: int, verdict: Verdict) -> None:
-        status = self.status
+        status, order = self.status, self.record.order
         if status is None:
             return
         if status.observed is Observed.LOST:
             self.end(Observed.LOST, None, status.detail or "the engine does not know how it ended")
             return
         if status.observed is Observed.EXITED:
+            # Until the outputs are handed over it is told as it was last alive: on its way out or not.
+            told_to = (
+                self.record.stopped_because or (order and order.wanted is RunWanted.STOP) or status.cause
+            )
             self.save(
                 phase=Phase.FINISHING,
+                observed=Observed.STOPPING if told_to else Observed.RUNNING,
                 exit_code=status.exit_code,
                 detail="; ".join(part for part in (self.record.detail, status.detail) if part),
                 started_at_ms=status.started_at_ms or self.record.started_at_ms,
@@ -276,7 +296,6 @@ class Course:
         if self.record.started_at_ms is None and status.started_at_ms is not None:
             self.save(started_at_ms=status.started_at_ms)
             self._means.meter.begin(self.record, status)
-        order = self.record.order
         grace_s = order.grace_s if order else 30
         if order is not None and order.wanted is RunWanted.STOP:
             self._stop(now_ms, grace_s, held=order.stop_reason is StopReason.HELD)
@@ -313,23 +332,18 @@ class Course:
                 )
             self._means.engine.stop(self.record.handle, grace_s)
             self._stop_sent_at_ms = now_ms
-        self.readiness = None
+        self._health = None
 
     def _look_at_health(self, now_ms: int, grace_s: int) -> None:
-        settings = self._means.settings
-        if self.readiness is None:
-            self.readiness = Readiness(since_ms=now_ms, ready=self.record.ready)
-        if self._probe is None and now_ms - self._probed_at_ms >= settings.health_ms:
-            self._probed_at_ms = now_ms
-            self._probe = self._means.background.submit(self._means.probe, address_of(self.record.port))
-        if self._probe is not None and self._probe.done():
-            healthy = self._probe.exception() is None and self._probe.result()
-            self.readiness = self.readiness.after(healthy, now_ms)
-            self._probe = None
-            if self.readiness.ready != self.record.ready:
-                log.info("run %s is %s", self.record.run, "ready" if self.readiness.ready else "not ready")
-                self.save(ready=self.readiness.ready)
-        if not self.readiness.ready and now_ms - self.readiness.since_ms > settings.ready_within_ms:
+        means, settings = self._means, self._means.settings
+        if self._health is None:
+            known = Readiness(since_ms=now_ms, ready=self.record.ready)
+            self._health = HealthWatch(address_of(self.record.port), means.probe, means.background, known)
+        found = self._health.look(now_ms, settings.health_ms)
+        if found.ready != self.record.ready:
+            log.info("run %s is %s", self.record.run, "ready" if found.ready else "not ready")
+            self.save(ready=found.ready)
+        if not found.ready and now_ms - found.since_ms > settings.ready_within_ms:
             patience_s = settings.ready_within_ms // 1000
             self.save(
                 detail=f"stopped: its server was not healthy on /health for {patience_s} s; see its log"
@@ -365,12 +379,7 @@ class Course:
 
     def _hand_over(self, record: RunRecord) -> tuple[list[OutputReport], list[str]]:
         """In the background: the rest of the log, then the outputs."""
-        try:
-            for _ in range(_DRAIN_CHUNKS_MAX):
-                if self.ship():
-                    break
-        except (BrukError, OSError) as error:
-            log.warning("the rest of the log of run %s is not with control yet: %s", record.run, error)
+        self._means.shipper.drain(record.run, record.handle, self._folders.progress)
         order = record.order
         if order is None or record.exit_code != 0 or not order.outputs:
             return [], []

@@ -29,10 +29,11 @@ _RECORDED = ("bruk", "torch", "transformers", "vllm")
 
 @dataclass(frozen=True, slots=True)
 class Software:
-    """The interpreter of a run, and what is recorded of it."""
+    """The interpreter of a run, what is recorded of it, and folders of it that the run reads."""
 
     python: str
     recorded: str
+    folders: tuple[Path, ...] = ()
 
 
 def launch_of(
@@ -59,7 +60,7 @@ def launch_of(
         folder=folders.run,
         workdir=folders.work,
         writable=(folders.work, folders.outputs, folders.temporary, folders.checkpoints),
-        readable=(folders.data,),
+        readable=(folders.data, *software.folders),
         time_limit_s=order.time_limit_s,
         grace_s=order.grace_s,
         disk_bytes=order.disk_bytes,
@@ -87,7 +88,8 @@ def environment(
     env |= {
         name: value
         for name, value in order.env.items()
-        if name not in _FIXED
+        if name
+        and name not in _FIXED
         and not name.startswith("BRUK_")
         and "\0" not in name + value
         and "=" not in name
@@ -148,7 +150,8 @@ def _software(order: RunOrder, python: str) -> Software:
             raise LaunchFailed(
                 f"there is no virtual environment at {order.software_reference!r} on this site", run=order.run
             )
-        return Software(str(own), f"venv {order.software_reference} ({os.path.realpath(own)})")
+        recorded = f"venv {order.software_reference} ({os.path.realpath(own)})"
+        return Software(str(own), recorded, (Path(order.software_reference),))
     raise LaunchFailed(
         f"this site cannot start software of kind {order.software_kind!r}; take 'site' or 'venv'",
         run=order.run,

@@ -35,6 +35,7 @@ from bruk.model.switch import Acknowledgement, EnforcerKind, Hold
 from bruk.wire.agent import NodeReport, RunOrder, SyncRequest, SyncResponse
 
 log = logging.getLogger(__name__)
+_SAY_AGAIN_MS = 60_000
 
 
 class Hand:
@@ -58,6 +59,8 @@ class Hand:
         self._local_answer = local_answer(home)
         self._reported: object = None
         self._refused_orders: set[str] = set()
+        self._complaints: dict[str, tuple[str, int]] = {}
+        self._closed = False
         means.taken_ports = self._taken_ports
         means.needed_blobs = self._needed_blobs
 
@@ -107,17 +110,19 @@ class Hand:
             Whether something changed that control should hear at once.
         """
         with self._lock:
+            if self._closed:
+                return False
             self._look_around(now_ms)
             self._follow_orders()
             fresh = self._poll()
             may_launch = self._orders is not None and not self._standing.lease_ended(now_ms)
             for course in list(self._courses.values()):
-                with _guarded(course):
+                with self._guarded(course, now_ms):
                     seen = course.record.run in fresh
                     course.advance(now_ms, self._key.over(course.record), may_launch, seen)
                     course.read_progress()
             for course in list(self._courses.values()):
-                with _guarded(course):
+                with self._guarded(course, now_ms):
                     self._settle(course, now_ms)
             self._carry_out(now_ms)
             return self._signature() != self._reported
@@ -133,6 +138,8 @@ class Hand:
                 wait_ms = 0
             elif wait_ms is None:
                 wait_ms = settings.busy_wait_ms if self.active else settings.idle_wait_ms
+                # The poll must come back well within the lease, or the wait itself would end it.
+                wait_ms = min(wait_ms, max(100, self._standing.lease_ms // 3))
             request = SyncRequest(
                 site=self._means.site,
                 agent_version=bruk.__version__,
@@ -172,6 +179,13 @@ class Hand:
         """All runs, for shipping their logs."""
         with self._lock:
             return list(self._courses.values())
+
+    def close(self) -> None:
+        """Wait for the step under way; no later one does anything. What runs goes on."""
+        with self._lock:
+            self._closed = True
+            for course in self._courses.values():
+                course.give_up()
 
     # Recovery.
 
@@ -295,6 +309,18 @@ class Hand:
         except UnknownHandle:
             return Status(record.handle, record.run, record.generation, Observed.LOST)
 
+    @contextmanager
+    def _guarded(self, course: Course, now_ms: int) -> Iterator[None]:
+        """One run's trouble is not another's: it is logged, and the next step tries again."""
+        run = course.record.run
+        try:
+            yield
+        except (OSError, EngineError, JournalError) as error:
+            said, at_ms = self._complaints.get(run, ("", 0))
+            if str(error) != said or now_ms - at_ms >= _SAY_AGAIN_MS:
+                log.error("run %s waits, for a step failed: %s", run, error)
+                self._complaints[run] = (str(error), now_ms)
+
     def _settle(self, course: Course, now_ms: int) -> None:
         record = course.record
         if course.listed or self._orders is None or record.phase is not Phase.ENDED or course.busy:
@@ -306,6 +332,7 @@ class Hand:
             self._meter.forget(record.run)
             self._stopped_before += record.held
             del self._courses[record.run]
+            self._complaints.pop(record.run, None)
 
     # The switch.
 
@@ -365,20 +392,6 @@ class Hand:
 
     def _signature(self) -> object:
         """What control should hear at once when it changes."""
-        seen = []
-        for course in self._courses.values():
-            found = course.observation()
-            seen.append(
-                (found.run, found.generation, found.observed, found.ready, found.address, found.exit_code)
-            )
+        seen = [course.news for course in self._courses.values()]
         local = self._key.local.id if self._key.local else ""
         return seen, self._acknowledged, self._processes_left() == 0, local
-
-
-@contextmanager
-def _guarded(course: Course) -> Iterator[None]:
-    """One run's trouble is not another's: it is logged, and the next step tries again."""
-    try:
-        yield
-    except (OSError, EngineError, JournalError) as error:
-        log.error("run %s waits, for a step failed: %s", course.record.run, error)

@@ -6,6 +6,7 @@ Readiness has hysteresis, so that one lost answer does not take a replica out of
 
 import socket
 from collections.abc import Callable, Collection
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 
 import httpx
@@ -35,6 +36,29 @@ class Readiness:
             return Readiness(since_ms=now_ms, ready=True)
         failures = self.failures + 1
         return Readiness(self.since_ms, self.ready and failures < FAILURES_MAX, failures)
+
+
+class HealthWatch:
+    """Asks one replica again and again, in the background, and keeps its readiness."""
+
+    def __init__(self, address: str, probe: HealthProbe, background: Executor, readiness: Readiness) -> None:
+        self.readiness = readiness
+        self._address = address
+        self._probe = probe
+        self._background = background
+        self._asked: Future[bool] | None = None
+        self._asked_at_ms: int | None = None
+
+    def look(self, now_ms: int, every_ms: int) -> Readiness:
+        """Ask if it is time, and take in the answer if it is there."""
+        if self._asked is None and (self._asked_at_ms is None or now_ms - self._asked_at_ms >= every_ms):
+            self._asked_at_ms = now_ms
+            self._asked = self._background.submit(self._probe, self._address)
+        if self._asked is not None and self._asked.done():
+            healthy = self._asked.exception() is None and self._asked.result()
+            self.readiness = self.readiness.after(healthy, now_ms)
+            self._asked = None
+        return self.readiness
 
 
 def address_of(port: int) -> str:

@@ -56,8 +56,11 @@ class Stager:
         for folder in (self._blobs, self._trees, self._parts):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
-    def stage(self, order: RunOrder, folders: Folders) -> None:
+    def stage(self, order: RunOrder, folders: Folders, given_up: threading.Event | None = None) -> None:
         """Prepare all folders of a run and put its inputs into ``folders.data``. Repeatable.
+
+        Args:
+            given_up: once set, a fetch ends early; what it has is kept.
 
         Raises:
             StageFailed: an input cannot be had, is not what its digest says, or is unsafe; or
@@ -71,7 +74,7 @@ class Stager:
             folders.checkpoints.mkdir(parents=True, exist_ok=True, mode=0o700)
             folders.data.mkdir()
             for item in order.inputs:
-                self._stage_one(item, folders.data)
+                self._stage_one(item, folders.data, given_up or threading.Event())
             folders.data.chmod(0o555)
         except StageFailed:
             raise
@@ -100,21 +103,21 @@ class Stager:
             else:
                 place.unlink()
 
-    def _stage_one(self, item: InputOrder, data: Path) -> None:
+    def _stage_one(self, item: InputOrder, data: Path, given_up: threading.Event) -> None:
         name = check_segment(item.name, "input")
         if not _DIGEST.match(item.digest):
             raise StageFailed(f"input {name!r} has no usable digest", passing=False)
         with self._lock(item.digest):
             if item.kind == ArtifactKind.TREE:
-                self._link_tree(self._tree(item), data / name)
+                self._link_tree(self._tree(item, given_up), data / name)
             else:
-                _link(self._blob(item), data / name)
+                _link(self._blob(item, given_up), data / name)
 
     def _lock(self, digest: str) -> threading.Lock:
         with self._guard:
             return self._locks.setdefault(digest, threading.Lock())
 
-    def _tree(self, item: InputOrder) -> Path:
+    def _tree(self, item: InputOrder, given_up: threading.Event) -> Path:
         """The unpacked tree, from the cache if it is there."""
         place = self._trees / item.digest
         if place.is_dir():
@@ -122,7 +125,7 @@ class Stager:
         draft = self._trees / f".{item.digest}.new"
         remove_tree(draft)
         try:
-            unpack(self._blob(item), draft)
+            unpack(self._blob(item, given_up), draft)
         except BaseException:
             remove_tree(draft)
             raise
@@ -133,19 +136,19 @@ class Stager:
         (self._blobs / item.digest).unlink(missing_ok=True)
         return place
 
-    def _blob(self, item: InputOrder) -> Path:
+    def _blob(self, item: InputOrder, given_up: threading.Event) -> Path:
         """The blob, from the cache if it is there."""
         place = self._blobs / item.digest
         if place.is_file() and place.stat().st_size == item.size_bytes:
             return place
         part = self._parts / item.digest
-        self._fetch(item, part)
+        self._fetch(item, part, given_up)
         part.chmod(0o444)
         os.rename(part, place)
         sync_folder(self._blobs)
         return place
 
-    def _fetch(self, item: InputOrder, part: Path) -> None:
+    def _fetch(self, item: InputOrder, part: Path, given_up: threading.Event) -> None:
         have = part.stat().st_size if part.is_file() else 0
         if have > item.size_bytes:
             part.unlink()
@@ -163,8 +166,8 @@ class Stager:
                 for block in fetched.blocks():
                     size += len(block)
                     file.write(block)
-                    if size > item.size_bytes:
-                        break  # Too long is not what was asked for; the check says so.
+                    if size > item.size_bytes or given_up.is_set():
+                        break  # The check says what is wrong with it.
                 file.flush()
                 os.fsync(file.fileno())
         self._check(item, part)

@@ -11,12 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bruk.agent.disk import read_slice
-from bruk.agent.sync import ControlRefused, Transport
+from bruk.agent.sync import ControlAway, ControlRefused, Transport
 from bruk.engines.base import Engine, EngineError
 
 log = logging.getLogger(__name__)
 LINE_BYTES_MAX = 64 * 1024
 CHUNK_BYTES = 256 * 1024
+_DRAIN_CHUNKS_MAX = 256
 _CHUNKS_A_READ = 16
 _FIELDS_MAX = 64
 _TEXT_MAX = 500
@@ -111,6 +112,15 @@ class Shipper:
             self._refused.add(run)
             return True
         return logs and steps
+
+    def drain(self, run: str, handle: str, progress: Path) -> None:
+        """Send what is left of an ended run, as far as control takes it now; the rest goes later."""
+        try:
+            for _ in range(_DRAIN_CHUNKS_MAX):
+                if self.ship(run, handle, progress):
+                    return
+        except ControlAway as error:
+            log.warning("the rest of the log of run %s is not with control yet: %s", run, error)
 
     def forget(self, run: str) -> None:
         """The run is settled."""
