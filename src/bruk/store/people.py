@@ -49,7 +49,7 @@ def tenants(connection: Connection) -> list[Tenant]:
 
 def add_project(connection: Connection, value: Project) -> None:
     """A new project with an empty account."""
-    rows.add(connection, project, value)
+    rows.add(connection, project, value, id=value.id)
     connection.execute(
         account.insert().values(
             project=value.id,
@@ -63,7 +63,7 @@ def add_project(connection: Connection, value: Project) -> None:
 
 def replace_project(connection: Connection, value: Project) -> None:
     """Write a project anew."""
-    rows.replace(connection, project, value)
+    rows.replace(connection, project, value, id=value.id)
 
 
 def get_project(connection: Connection, project_id: str) -> Project:
