@@ -127,7 +127,7 @@ class World:
     def close(self) -> None:
         self.stop_gateway()
         for upstream in self.upstreams:
-            upstream.stop()
+            upstream.let_go()
         self.control.stop()
 
     @property
@@ -152,6 +152,16 @@ class World:
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     made = World(tmp_path / "gw")
+    try:
+        yield made.start()
+    finally:
+        made.close()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A world for tests that leave it as it was."""
+    made = World(tmp_path_factory.mktemp("shared") / "gw")
     try:
         yield made.start()
     finally:

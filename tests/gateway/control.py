@@ -38,12 +38,12 @@ class Control:
         self.settle = True
         self.down = False
         self.frozen_epoch: int | None = None
-        self._serving = Serving(self._app)
+        self._serving = Serving.of(self._app)
         self.url = self._serving.url
 
     def stop(self) -> None:
         self.down = True
-        self._serving.stop()
+        self._serving.let_go()
 
     def add_key(self, secret: str, project: str, **more: Any) -> None:
         digest = hashlib.sha256(secret.encode()).hexdigest()

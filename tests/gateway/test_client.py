@@ -43,7 +43,7 @@ def test_every_byte_but_the_models_name_is_the_engines(world: World) -> None:
     answer = httpx.post(
         f"{world.url}/v1/chat/completions",
         headers={"authorization": "Bearer acme"},
-        content=b'{"messages":[{"role":"user","content":"\u00e9 \xc3\xa9"}], "temperature": 1.50,\n'
+        content=b'{"messages":[{"role":"user","content":"\\u00e9 \xc3\xa9"}], "temperature": 1.50,\n'
         b'"model":"little"}',
     )
     seen = next(upstream for upstream in world.upstreams if upstream.seen)

@@ -19,8 +19,11 @@ WORDS = ["alpha", " beta", ' \\u00e9\\n\\"x\\" 1.0e0', " delta", " epsilon", " z
 
 
 class Upstream:
-    """`fault` is one of: '', slow, dies, dies_before, silent_end, no_usage, 500, 503, 400, garbage, error_event,
-    error_first, too_many, html."""
+    """Behaves well, or badly in one way.
+
+    `fault` is one of: slow_start, dies, dies_before, silent_end, no_usage, 500, 503, 400, garbage,
+    garbage_event, error_event, error_first, too_many, html. `pause_s` passes after each piece.
+    """
 
     def __init__(self, style: str = "vllm", fault: str = "") -> None:
         self.style = style
@@ -32,11 +35,15 @@ class Upstream:
         self.sent_pieces = 0
         self.cancelled = 0
         self.sent = b""
-        self._serving = Serving(self._app)
+        self._serving = Serving.of(self._app)
         self.address = self._serving.url
 
     def stop(self) -> None:
+        """Close the port: nobody is there any more."""
         self._serving.stop()
+
+    def let_go(self) -> None:
+        self._serving.let_go()
 
     async def _app(self, scope: Any, receive: Any, send: Any) -> None:
         headers = {name.decode(): value.decode() for name, value in scope["headers"]}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import traceback
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -64,8 +65,9 @@ async def _serve(gateway: Gateway, exchange: Exchange) -> None:
         gateway.count_refusal(refusal.code)
         await exchange.refuse(refusal)
     except Exception as error:
-        # The traceback names code, never a prompt: no message of ours or of a library in use quotes a body.
-        _LOG.error("request %s failed: %s", exchange.request_id, type(error).__name__, exc_info=error)
+        # Where it happened, not what it said: an error of a library may quote what it was given.
+        where = "".join(traceback.format_tb(error.__traceback__))
+        _LOG.error("request %s failed: %s at\n%s", exchange.request_id, type(error).__name__, where)
         await exchange.refuse(refusal_of(error))
 
 
@@ -148,7 +150,7 @@ async def _attend(passage: asyncio.Task[None], exchange: Exchange, ticket: Ticke
     except asyncio.CancelledError:
         # The server ends this task; the passage has still to journal what was used.
         _cut(ticket, "shutting_down")
-        await asyncio.wait({passage})
+        await asyncio.gather(passage, return_exceptions=True)
         raise
     finally:
         gone.cancel()

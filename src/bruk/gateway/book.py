@@ -21,6 +21,7 @@ from bruk.wire.gateway import UsageRecord
 
 _LOG = logging.getLogger(__name__)
 _LEFT_OVER_MAX = 10_000
+_KEPT_MAX = 20_000
 
 
 class UsageBook:
@@ -36,6 +37,10 @@ class UsageBook:
         self._accounts = accounts
         self._left_over: deque[UsageRecord] = deque()
         self._broken = False
+        # The newest records are kept in memory for the hand-over, all those behind number `_kept_from`.
+        self._kept: deque[UsageRecord] = deque()
+        self._kept_from = journal.durable_seq
+        self._committing: set[int] = set()
         self.entered = 0
         self.on_entry: Callable[[], object] = lambda: None
 
@@ -81,11 +86,10 @@ class UsageBook:
             JournalError: the disk refused; the reservation stands.
         """
         try:
-            seq = await self._journal.append_durable(_packed(record))
+            await self._append(record)
         except JournalError:
             self._broken = True
             raise
-        self._settle(seq, record)
 
     async def enter_later(self, record: UsageRecord) -> None:
         """As `enter`, for what a client has already seen: what the disk refuses is kept and tried again."""
@@ -103,21 +107,47 @@ class UsageBook:
         try:
             while self._left_over:
                 record = self._left_over[0]
-                seq = await self._journal.append_durable(_packed(record))
-                self._settle(seq, record)
+                await self._append(record)
                 self._left_over.popleft()
         except JournalError:
             return
         self._broken = False
 
-    def _settle(self, seq: int, record: UsageRecord) -> None:
-        self._accounts.settle(record.model_copy(update={"seq": seq}))
+    async def _append(self, record: UsageRecord) -> None:
+        seq = self._journal.append(_packed(record))
+        record = record.model_copy(update={"seq": seq})
+        if len(self._kept) < _KEPT_MAX:
+            self._kept.append(record)
+        else:
+            self._kept_from = seq
+        self._committing.add(seq)
+        try:
+            await self._journal.commit(seq)
+        except BaseException:
+            if record in self._kept:
+                self._kept.remove(record)
+            raise
+        finally:
+            self._committing.discard(seq)
+        self._accounts.settle(record)
         self.entered += 1
         self.on_entry()
 
     def pending(self, count_max: int) -> list[UsageRecord]:
-        """The oldest records that were not acknowledged yet."""
-        return self._read(self._journal.acknowledged_seq + 1, count_max) if self.waiting else []
+        """The oldest records that were not acknowledged yet, in order and without a gap."""
+        acknowledged = self._journal.acknowledged_seq
+        if acknowledged < self._kept_from:
+            return self._read(acknowledged + 1, count_max)
+        while self._kept and self._kept[0].seq <= acknowledged:
+            self._kept.popleft()
+        durable: list[UsageRecord] = []
+        for record in self._kept:
+            # What stands behind a record that is not durable yet waits for it, since control acknowledges
+            # everything up to a number.
+            if record.seq in self._committing or len(durable) == count_max:
+                break
+            durable.append(record)
+        return durable
 
     def acknowledge(self, seq: int) -> None:
         """The ledger has everything up to this number.

@@ -30,7 +30,7 @@ SYNC_PATH = "/api/v1/gateway/sync"
 WAIT_MS = 3_000
 USAGE_MAX = 1_000
 # Records that come within this of each other go in one exchange [s].
-_GATHER_S = 0.05
+_GATHER_S = 0.2
 _PAUSE_S_MIN, _PAUSE_S_MAX = 0.2, 2.0
 _TICK_S = 0.5
 
@@ -157,16 +157,16 @@ class Sync:
             answer = GatewayAnswer.model_validate(orjson.loads(response.content))
         except ValidationError as error:
             raise ValueError("the answer is no sync answer") from error
-        self._rely_on(answer)
+        await self._rely_on(answer)
         if wait_ms:
             self._version = answer.version
         self._acknowledged_generation = acknowledgement.generation
 
-    def _rely_on(self, answer: GatewayAnswer) -> None:
+    async def _rely_on(self, answer: GatewayAnswer) -> None:
         try:
             renewed = self._leases.take(answer.lease)
         except LeaseRefused as error:
-            if "epoch" in error.detail and self._leases.lease is not None:
+            if "epoch" in error.detail and self._leases.ended_for_ms() is None:
                 # The two loops can be answered in one order and read in the other; the newer lease stands.
                 return
             raise
@@ -179,7 +179,8 @@ class Sync:
         self._on_lease()
         # Only what control signed for counts as settled: whoever can answer in its place must not make us
         # forget usage.
-        self._book.acknowledge(min(answer.acknowledged_seq, lease.settled_through_seq))
+        settled_seq = min(answer.acknowledged_seq, lease.settled_through_seq)
+        await asyncio.to_thread(self._book.acknowledge, settled_seq)
 
     def _opened(self) -> httpx.AsyncClient:
         if self._client is None:

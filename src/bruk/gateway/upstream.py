@@ -88,14 +88,19 @@ class Upstream:
         self._client: httpx.AsyncClient | None = None
         self._outstanding: dict[str, int] = {}
         self._cool_until_ms: dict[str, int] = {}
+        self._last_turn: dict[str, int] = {}
+        self._turn = 0
 
     def order(self, replicas: Iterable[ReplicaRoute]) -> list[ReplicaRoute]:
-        """Replicas in the order to try them: those that failed lately last, else least outstanding work."""
+        """Replicas in the order to try them: those that failed lately last, else least outstanding work,
+        and of those with as much the one whose turn is longest ago.
+        """
         now_ms = self._clock.monotonic_ms()
 
-        def rank(replica: ReplicaRoute) -> tuple[bool, int, str]:
-            cooling = self._cool_until_ms.get(replica.run, 0) > now_ms
-            return cooling, self._outstanding.get(replica.run, 0), replica.run
+        def rank(replica: ReplicaRoute) -> tuple[bool, int, int, str]:
+            run = replica.run
+            cooling = self._cool_until_ms.get(run, 0) > now_ms
+            return cooling, self._outstanding.get(run, 0), self._last_turn.get(run, 0), run
 
         return sorted(replicas, key=rank)
 
@@ -125,6 +130,8 @@ class Upstream:
                 "x-request-id": request_id,
             },
         )
+        self._turn += 1
+        self._last_turn[replica.run] = self._turn
         self._outstanding[replica.run] = self._outstanding.get(replica.run, 0) + 1
         try:
             try:
