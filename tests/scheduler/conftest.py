@@ -180,11 +180,13 @@ def accounts(draw, project, topics=frozenset(Code)):
     return account(
         project,
         one(Code.RESIDENCY, Residency(), Residency(("FR",)), Residency(("DE",), ("eco", "bruk"))),
-        draw(st.integers(1, 3)),
-        one(Code.BUDGET, None, 10**9),
+        3 if project.startswith("acme/") else 1,
+        10**9 if Code.BUDGET in topics and project.startswith("acme/") else None,
         one(Code.QUOTA, None, 0, 2, 8),
         use_device_ms=draw(st.sampled_from([0, 0, 5 * HOUR_MS])),
-        budget_left_microeur=one(Code.BUDGET, None, 0, 1_000_000, 3_500_000, 10**9, -1),
+        budget_left_microeur=one(Code.BUDGET, 10**9, 0, 1_000_000, 3_500_000, -1)
+        if Code.BUDGET in topics
+        else None,
         grant_left_device_ms=one(Code.GRANT, None, HOUR_MS, 20 * HOUR_MS),
     )
 

@@ -136,7 +136,14 @@ def budget(lab, snapshot, item, advice):
 
 def grant(lab, snapshot, item, advice):
     (use,) = found(r"so that (\d+) device-ms are left", advice)
-    yield change_account(snapshot, item, grant_left_device_ms=int(use))
+    tenant = item.project.split("/")[0]
+    yield replace(
+        snapshot,
+        accounts=tuple(
+            replace(row, grant_left_device_ms=int(use)) if row.tenant.name == tenant else row
+            for row in snapshot.accounts
+        ),
+    )
 
 
 def quota(lab, snapshot, item, advice):

@@ -49,7 +49,12 @@ class Board:
         self.holds = [hold for hold in snapshot.holds if hold.released_at_ms is None]
         self.accounts: dict[str, Account] = {account.project.id: account for account in snapshot.accounts}
         self.budget_left_microeur = {key: row.budget_left_microeur for key, row in self.accounts.items()}
-        self.grant_left_device_ms = {key: row.grant_left_device_ms for key, row in self.accounts.items()}
+        self.grant_left_device_ms: dict[str, int] = {}
+        for row in self.accounts.values():
+            # A grant is the tenant's; should its projects disagree, the least is believed.
+            grant, name = row.grant_left_device_ms, row.tenant.name
+            if grant is not None:
+                self.grant_left_device_ms[name] = min(grant, self.grant_left_device_ms.get(name, grant))
         self.project_devices: Counter[str] = Counter()
         self.tenant_devices: Counter[str] = Counter()
         self.facts: dict[str, RunFacts] = snapshot.run_facts
@@ -108,15 +113,14 @@ class Board:
         assert price_microeur is not None, f"{item.id} was placed without a price"
         bound_microeur = upper_bound_microeur(item, price_microeur)
         tenant = self.account(item).tenant
+        if tenant.name in self.grant_left_device_ms:
+            self.grant_left_device_ms[tenant.name] -= use_bound_device_ms(item)
         for key, account in self.accounts.items():
             if account.tenant.name != tenant.name:
                 continue
             budget = self.budget_left_microeur[key]
             if budget is not None and (key == item.project or tenant.budget_microeur is not None):
                 self.budget_left_microeur[key] = budget - bound_microeur
-            grant = self.grant_left_device_ms[key]
-            if grant is not None:
-                self.grant_left_device_ms[key] = grant - use_bound_device_ms(item)
 
     def forget_kept(self) -> None:
         """Begin a pass: nothing is kept for anybody."""

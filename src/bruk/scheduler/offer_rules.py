@@ -119,7 +119,7 @@ def item_refusal(board: Board, item: Pending) -> Refusal | None:
     """The first refusal among grant, quota, back-off and inputs, which are the same at every site."""
     account = board.account(item)
     need_device_ms = use_bound_device_ms(item)
-    grant_device_ms = board.grant_left_device_ms[item.project]
+    grant_device_ms = board.grant_left_device_ms.get(account.tenant.name)
     if grant_device_ms is not None and grant_device_ms < need_device_ms:
         return Refusal(
             ReasonCode.GRANT,
