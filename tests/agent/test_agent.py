@@ -216,9 +216,9 @@ def test_the_loop_survives_a_control_that_is_away_or_says_nonsense(server: Serve
         async with running(tmp_path, server, MockEngine(WallClock(), world)):
             server.control.want(order())
             await until(server, lambda seen: seen.observed is Observed.RUNNING)
-            server.control.version = 0
+            server.control.generation = 0
             await asyncio.sleep(0.3)
-            server.control.version = 100
+            server.control.generation = 1
             server.control.stop("run_1")
             await until(server, lambda seen: seen.observed is Observed.EXITED)
 

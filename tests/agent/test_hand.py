@@ -49,6 +49,26 @@ def test_repeated_late_and_lost_messages_change_nothing(site: SiteUnderTest) -> 
     assert len(site.world.launched) == 1
 
 
+def test_a_late_answer_stops_nothing_and_starts_nothing(site: SiteUnderTest) -> None:
+    empty = site.control.answer(site.report())
+    site.control.want(order())
+    site.exchange(advance_ms=1000)
+    assert not site.hand.take(empty, site.clock.now_ms())
+    site.drive(1000)
+    assert site.seen().observed is Observed.RUNNING, "an answer from before its order does not unlist it"
+
+
+def test_a_control_started_anew_is_heard_though_its_versions_begin_again(site: SiteUnderTest) -> None:
+    site.control.version = 500
+    site.control.want(order())
+    site.exchange()
+    site.control.version = 1
+    site.control.stop("run_1")
+    site.exchange(advance_ms=1000)
+    site.drive(1000)
+    assert site.seen().observed is Observed.EXITED
+
+
 def test_an_older_generation_in_a_newer_answer_changes_nothing(site: SiteUnderTest) -> None:
     site.control.want(order(generation=3))
     site.exchange()

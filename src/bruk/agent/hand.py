@@ -49,7 +49,7 @@ class Hand:
         self._lock = threading.RLock()
         self._courses: dict[str, Course] = {}
         self._orders: dict[str, RunOrder] | None = None
-        self._version = 0
+        self._version = self._said_at_ms = 0
         self._standing = self._saved = Standing.load(home)
         self._key = Key(means.site, self._standing)
         self._inventory = Inventory((), Isolation.NONE)
@@ -77,9 +77,11 @@ class Hand:
                 self._meter.acknowledge(response.acknowledged_seq)
             except (JournalError, OSError) as error:
                 log.error("the journal could not note what control has: %s", error)
-            if response.version < self._version or response.generation < self._standing.generation:
+            # A control that was started anew counts versions from the beginning, but later in time.
+            late = response.version < self._version and response.now_ms <= self._said_at_ms
+            if late or response.generation < self._standing.generation:
                 return False
-            self._version = response.version
+            self._version, self._said_at_ms = response.version, response.now_ms
             self._orders = {order.run: order for order in response.runs}
             self._standing = Standing.of(response, now_ms)
             return True
