@@ -163,3 +163,14 @@ def test_the_site_that_came_furthest_decides(lab, two_sites):
     reason = reason_of(lab.world(sites, pending=[lab.pending()]))
     assert reason.code is ReasonCode.NODE_HEALTH
     assert [site.code for site in reason.sites] == [ReasonCode.SITE_AWAY, ReasonCode.NODE_HEALTH]
+
+
+def test_a_grant_is_the_tenants_and_the_least_is_believed(lab):
+    accounts = [
+        lab.account("acme/lab", grant_left_device_ms=3 * lab.HOUR_MS),
+        lab.account("acme/web", grant_left_device_ms=2 * lab.HOUR_MS),
+    ]
+    items = [lab.pending(f"job_{index}", ("acme/lab", "acme/web")[index % 2]) for index in range(4)]
+    plan = schedule(lab.world(accounts=accounts, pending=items))
+    assert len(plan.placements) == 2
+    assert {waiting.reason.code for waiting in plan.waiting} == {ReasonCode.GRANT}

@@ -6,7 +6,7 @@ used but is not in the ledger yet, less what is reserved by requests that still 
 single, streamed and batched requests:
 
     reserve(id, bound)  ->  settle(id, actual)   or   release(id)      once each; repeating changes nothing
-    ledger(settled_through, ids)                                       use has arrived in the ledger
+    in_ledger(total, ids)                              the ledger has them; until then they are unsettled
 
 It must never let a reservation take what is not there, and never hide an overspend: use beyond its
 bound is counted in full and reported. Not safe for threads by itself; its owner is one task.

@@ -12,6 +12,7 @@ Two rules, and no other:
   that lack the fewest devices take no new work, so that it cannot be starved by smaller work. Only
   nodes count on which enough devices are open or held by runs whose end is known: waiting for a
   replica would be waiting for ever. At most one gang per site has nodes kept: the first in order.
+  There is no backfill yet, so kept nodes may stand idle until the gang starts.
 
 It must never touch a run that is not preemptible, or one at a site or on nodes that the item could
 not use. Look next at `decide`.
