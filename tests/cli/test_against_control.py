@@ -193,6 +193,9 @@ def test_an_operators_whole_session(bruk, platform, tmp_path):
     for chain in ("ledger", "audit"):
         bruk("audit", "verify", str(tmp_path / f"{chain}.jsonl"), "--key", keys_file)
     verify = ["audit", "verify", str(tmp_path / "audit.jsonl"), "--key", keys_file]
+    # The receipt was signed after that export, which is therefore known to be older; a new one is not.
+    assert "missing" in bruk(*verify, "--against", str(tmp_path / "receipt.json"), status=8)
+    bruk("audit", "export", str(tmp_path / "audit.jsonl"))
     bruk(*verify, "--against", str(tmp_path / "receipt.json"))
     bruk("invoice", "verify", str(tmp_path / "invoice.json"), "--key", keys_file)
     bruk("receipt", "verify", str(tmp_path / "receipt.json"), "--key", keys_file)

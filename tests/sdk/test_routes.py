@@ -55,12 +55,17 @@ WORKLOAD = {
     "created_by": "u",
 }
 ENDPOINT = {**WORKLOAD, "kind": "endpoint", "spec": codec.dump(EndpointSpec("m"))}
+SWITCH = {"generation": 1, "holds": [HOLD], "local_holds": [], "acknowledgements": []}
+SPENT = {"budget_microeur": None, "spent_microeur": 1, "committed_microeur": 2}
+BOUNDS = {"amount_microeur_max": 1, "device_ms_max": 2, "sites": []}
+WHY = {"workload": WORKLOAD, "waiting_for": None, "placements": []}
+INVOICE = {"number": "1", "tenant": "acme", "from_ms": 0, "to_ms": 1, "issued_at_ms": 1, "document": {}}
 JOB = requests.JobBody(name="x", spec=requests.JobSpecBody(command=["true"]))
 BUDGET = requests.BudgetBody
 
 # What is called, the request that must follow, the shape its body must fit, and an answer.
 CALLS: list[tuple[Callable[[Client], object], str, str, type[BaseModel] | None, object]] = [
-    (lambda c: c.status(), "GET", "/status", None, {}),
+    (lambda c: c.status(), "GET", "/status", None, {"version": "1", "sites": [], "switch": SWITCH}),
     (lambda c: c.me(), "GET", "/me", None, {"kind": "user", "id": "user_1", "role": "operator"}),
     (lambda c: c.login("x" * 20), "POST", "/login", requests.LoginBody, {"user": USER, "token": "t"}),
     (lambda c: c.logout(), "POST", "/logout", None, None),
@@ -104,7 +109,7 @@ CALLS: list[tuple[Callable[[Client], object], str, str, type[BaseModel] | None, 
         requests.UserBody,
         {"user": USER, "login_token": "t"},
     ),
-    (lambda c: c.tenants.budget("acme"), "GET", "/tenants/acme/budget", None, {}),
+    (lambda c: c.tenants.budget("acme"), "GET", "/tenants/acme/budget", None, SPENT),
     (lambda c: c.tenants.set_budget("acme", None), "PUT", "/tenants/acme/budget", BUDGET, TENANT),
     (lambda c: c.projects.get("acme/models"), "GET", "/projects/acme/models", None, PROJECT),
     (
@@ -135,7 +140,7 @@ CALLS: list[tuple[Callable[[Client], object], str, str, type[BaseModel] | None, 
         requests.KeyChange,
         KEY,
     ),
-    (lambda c: c.projects.budget("acme/models"), "GET", "/projects/acme/models/budget", None, {}),
+    (lambda c: c.projects.budget("acme/models"), "GET", "/projects/acme/models/budget", None, SPENT),
     (
         lambda c: c.projects.set_budget("acme/models", 5),
         "PUT",
@@ -151,10 +156,10 @@ CALLS: list[tuple[Callable[[Client], object], str, str, type[BaseModel] | None, 
         PRICE,
     ),
     (lambda c: c.workloads.submit(JOB), "POST", "/jobs", requests.JobBody, WORKLOAD),
-    (lambda c: c.workloads.estimate(JOB), "POST", "/jobs/estimate", requests.JobBody, {}),
+    (lambda c: c.workloads.estimate(JOB), "POST", "/jobs/estimate", requests.JobBody, BOUNDS),
     (lambda c: c.workloads.get("job_1"), "GET", "/workloads/job_1", None, {"workload": WORKLOAD}),
     (lambda c: c.workloads.cancel("job_1"), "POST", "/workloads/job_1/cancel", None, WORKLOAD),
-    (lambda c: c.workloads.why("job_1"), "GET", "/workloads/job_1/why", None, {}),
+    (lambda c: c.workloads.why("job_1"), "GET", "/workloads/job_1/why", None, WHY),
     (lambda c: c.artifacts.remove("art_1"), "DELETE", "/artifacts/art_1", None, None),
     (
         lambda c: c.users.add(requests.UserBody(name="Ada", role="auditor")),
@@ -190,7 +195,7 @@ CALLS: list[tuple[Callable[[Client], object], str, str, type[BaseModel] | None, 
     (lambda c: c.models.retire("m"), "POST", "/models/m/retire", None, MODEL),
     (lambda c: c.endpoints.scale("m", 2), "PATCH", "/endpoints/m", requests.EndpointChange, ENDPOINT),
     (lambda c: c.endpoints.remove("m"), "DELETE", "/endpoints/m", None, ENDPOINT),
-    (lambda c: c.switch.state(), "GET", "/switch", None, {}),
+    (lambda c: c.switch.state(), "GET", "/switch", None, SWITCH),
     (
         lambda c: c.switch.off(requests.SwitchBody(scope="site", target="essonne")),
         "POST",
@@ -211,7 +216,7 @@ CALLS: list[tuple[Callable[[Client], object], str, str, type[BaseModel] | None, 
         "POST",
         "/invoices",
         requests.InvoiceBody,
-        {},
+        INVOICE,
     ),
     (lambda c: c.invoices.get("BRUK-000001"), "GET", "/invoices/BRUK-000001", None, {}),
 ]

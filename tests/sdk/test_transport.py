@@ -64,7 +64,7 @@ def test_a_problem_becomes_an_error_with_the_servers_code_and_words(status):
     }
     answer = httpx.Response(status, json=problem, headers={"Content-Type": "application/problem+json"})
     with client(lambda request: answer) as control, pytest.raises(SdkError) as caught:
-        control.status()
+        control.me()
     error = caught.value
     assert (error.code, error.message, error.status) == ("some_code", "Say so.", status)
     assert HTTP_STATUS[error.kind] == status
@@ -91,7 +91,7 @@ def test_nobody_listening_says_what_to_do():
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
         with Client(url) as control, pytest.raises(SdkError) as caught:
-            control.status()
+            control.me()
     assert caught.value.code == "control_unreachable"
     assert "bruk up" in caught.value.message
     assert url in caught.value.message
@@ -105,7 +105,7 @@ def test_a_line_that_breaks_is_control_unreachable(failure):
         raise failure("broken", request=request)
 
     with client(handler) as control, pytest.raises(SdkError) as caught:
-        control.status()
+        control.me()
     assert caught.value.code == "control_unreachable"
 
 
@@ -120,7 +120,7 @@ def test_a_line_that_breaks_is_control_unreachable(failure):
 )
 def test_a_stranger_at_the_address_is_named_as_one(answer):
     with client(lambda request: answer) as control, pytest.raises(SdkError) as caught:
-        control.status()
+        control.me()
     assert caught.value.code == "not_bruk"
 
 
@@ -180,3 +180,13 @@ def test_controls_time_is_that_of_its_answer():
         assert control.now_ms() == 1_795_370_400_000
     with client(lambda request: httpx.Response(200, json={})) as control, pytest.raises(SdkError):
         control.now_ms()
+
+
+@pytest.mark.parametrize("answer", [{}, [], None, {"user": {}}])
+def test_an_answer_that_lacks_a_part_is_not_bruk(answer):
+    with (
+        client(lambda request: httpx.Response(200, json=answer)) as control,
+        pytest.raises(SdkError) as caught,
+    ):
+        control.login("x" * 20)
+    assert caught.value.code == "not_bruk"

@@ -222,8 +222,8 @@ def invoice_issue(
     if json:
         output.show_json(answer)
         return
-    total = answer["document"]["body"]["total_microeur"]
-    output.say(f"Invoice {answer['number']} of {answer['tenant']}: {show_eur(total)} EUR.")
+    total = answer.document["body"]["total_microeur"]
+    output.say(f"Invoice {answer.number} of {answer.tenant}: {show_eur(total)} EUR.")
 
 
 @invoice_app.command("ls")
@@ -238,11 +238,11 @@ def invoice_ls(ctx: typer.Context, json: JsonOption = False) -> None:
         ["Invoice", "Tenant", "From", "To", ">EUR"],
         (
             [
-                invoice["number"],
-                invoice["tenant"],
-                show_moment(invoice["from_ms"]),
-                show_moment(invoice["to_ms"]),
-                show_eur(invoice["total_microeur"]),
+                invoice.number,
+                invoice.tenant,
+                show_moment(invoice.from_ms),
+                show_moment(invoice.to_ms),
+                show_eur(invoice.total_microeur),
             ]
             for invoice in invoices
         ),

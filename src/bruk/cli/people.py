@@ -1,6 +1,6 @@
 """Tenants, their people, their projects, and the projects' keys."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,6 +10,9 @@ from bruk.cli.quantity import duration_ms, microeur, moment_ms, show_duration, s
 from bruk.cli.settings import ProjectOption, client, needed_project
 from bruk.model.errors import InvalidInput
 from bruk.model.tenant import Residency, Role
+
+if TYPE_CHECKING:
+    from bruk.sdk.answers import Budget
 
 PANEL = "Tenants and keys"
 TenantArgument = Annotated[str, typer.Argument(help="Name of the tenant.")]
@@ -311,15 +314,15 @@ def show_residency(residency: Residency) -> str:
     return "; ".join(parts) or "anywhere"
 
 
-def budget_fields(budget: dict[str, Any]) -> list[tuple[str, object]]:
+def budget_fields(budget: "Budget") -> list[tuple[str, object]]:
     """The figures of a budget as labelled values."""
-    limit, spent = budget["budget_microeur"], budget["spent_microeur"]
-    set_aside = budget["committed_microeur"]
-    left = budget["left_microeur"] if "left_microeur" in budget else limit and limit - spent - set_aside
+    limit, left = budget.budget_microeur, budget.left_microeur
+    if left is None and limit is not None:
+        left = limit - budget.spent_microeur - budget.committed_microeur
     return [
         ("Budget EUR", "no limit" if limit is None else show_eur(limit)),
-        ("Spent EUR", show_eur(spent)),
-        ("Set aside EUR", show_eur(set_aside)),
+        ("Spent EUR", show_eur(budget.spent_microeur)),
+        ("Set aside EUR", show_eur(budget.committed_microeur)),
         ("Left EUR", "no limit" if left is None else show_eur(left)),
     ]
 

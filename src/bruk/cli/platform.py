@@ -3,7 +3,7 @@
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import parse_qs, urlsplit
 
 import typer
@@ -107,24 +107,31 @@ def status(ctx: typer.Context, json: JsonOption = False) -> None:
     if json:
         output.show_json(found)
         return
-    switch: dict[str, Any] = found.get("switch") or {}
-    off = ", ".join(f"{hold['scope']} {hold['target']}" for hold in switch.get("holds", []))
+    off = [f"{hold.scope.value} {hold.target}" for hold in found.switch.holds]
     output.fields(
         [
-            ("Control", f"{address} (version {found.get('version', '?')})"),
-            ("Gateway", found.get("gateway_url")),
+            ("Control", f"{address} (version {found.version})"),
+            ("Gateway", found.gateway_url),
             ("Switched off", off or "nothing"),
-            *[
-                (name.replace("_", " ").capitalize(), count)
-                for name, count in (found.get("counts") or {}).items()
-            ],
+            *[(name.replace("_", " ").capitalize(), count) for name, count in found.counts.items()],
         ]
     )
     output.say("")
-    rows = [_site_row(site) for site in found.get("sites", [])]
     output.table(
-        ["Site", "Country", "Engine", "Connected", "At the site", ">Devices used", ">Runs", "Isolation"],
-        rows,
+        ["Site", "Country", "Engine", "Connected", "Local key", ">Devices used", ">Runs", "Isolation"],
+        (
+            [
+                item.site.name,
+                item.site.country,
+                item.site.engine.value,
+                item.connected,
+                "off" if item.local_hold else "on",
+                f"{item.devices_used} of {item.devices}",
+                item.runs,
+                item.site.isolation.value,
+            ]
+            for item in found.sites
+        ),
         none="No sites yet. 'bruk site add' adds one.",
     )
 
@@ -167,17 +174,3 @@ def _link_parts(link: str, url: str) -> tuple[str, str]:
     if not given:
         raise InvalidInput(f"{link!r} holds no token; copy the whole login link")
     return f"{parts.scheme}://{parts.netloc}", given[0]
-
-
-def _site_row(item: dict[str, Any]) -> list[object]:
-    site: dict[str, Any] = item["site"]
-    return [
-        site["name"],
-        site["country"],
-        site["engine"],
-        item["connected"],
-        "off, by its own key" if item.get("local_hold") else None,
-        f"{item['devices_in_use']} of {item['devices']}",
-        item["runs"],
-        site["isolation"],
-    ]

@@ -33,11 +33,11 @@ def receipt_ls(ctx: typer.Context, json: JsonOption = False) -> None:
         ["Receipt", "Action", ">Generation", "At", "Everyone answered"],
         (
             [
-                item["id"],
-                item["action"],
-                item["generation"],
-                show_moment(item["created_at_ms"]),
-                item["complete"],
+                item.id,
+                item.action,
+                item.generation,
+                show_moment(item.created_at_ms),
+                item.complete,
             ]
             for item in receipts
         ),

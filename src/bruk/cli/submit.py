@@ -17,6 +17,7 @@ from bruk.model.errors import InvalidInput
 
 if TYPE_CHECKING:
     from bruk.sdk import Client
+    from bruk.sdk.answers import Estimate
     from bruk.wire.requests import JobBody
 
 PANEL = "Work"
@@ -181,32 +182,31 @@ def _with_inputs_found(control: "Client", body: "JobBody") -> "JobBody":
     return body.model_copy(update={"spec": body.spec.model_copy(update={"inputs": found})})
 
 
-def _show_estimate(costs: dict[str, Any], json: bool) -> None:
+def _show_estimate(costs: "Estimate", json: bool) -> None:
     if json:
         output.show_json(costs)
         return
-    sites = costs.get("sites") or []
-    output.fields(
-        [
-            ("Costs at most", f"{show_eur(costs.get('amount_microeur_max'))} EUR"),
-            ("Device time at most", show_duration(costs.get("device_ms_max"))),
-            ("Sites that would do", None if sites else "none now; the job would wait"),
-        ][: 2 if sites else 3]
+    shown: list[tuple[str, object]] = [
+        ("Costs at most", f"{show_eur(costs.amount_microeur_max)} EUR"),
+        ("Device time at most", show_duration(costs.device_ms_max)),
+    ]
+    if not costs.sites:
+        output.fields([*shown, ("Sites that would do", "none now; the job would wait")])
+        return
+    output.fields(shown)
+    output.table(
+        ["Site", "Accelerator", ">At most EUR", ">At most kWh", ">At most gCO2e"],
+        (
+            [
+                site.site,
+                site.accelerator,
+                show_eur(site.amount_microeur),
+                show_kwh(site.energy_j),
+                show_grams(site.carbon_mg),
+            ]
+            for site in costs.sites
+        ),
     )
-    if sites:
-        output.table(
-            ["Site", "Accelerator", ">At most EUR", ">At most kWh", ">At most gCO2e"],
-            (
-                [
-                    site["site"],
-                    site["accelerator"],
-                    show_eur(site["amount_microeur"]),
-                    show_kwh(site["energy_j"]),
-                    show_grams(site["carbon_mg"]),
-                ]
-                for site in sites
-            ),
-        )
 
 
 def _agree() -> None:

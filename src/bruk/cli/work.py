@@ -1,7 +1,7 @@
 """Watch workloads: what is wanted, what is observed, what it waits for, what it prints."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,7 @@ from bruk.model.workload import Outcome, WorkloadKind
 
 if TYPE_CHECKING:
     from bruk.sdk import WorkloadView
+    from bruk.sdk.answers import Placed
 
 PANEL = "Work"
 WorkloadArgument = Annotated[str, typer.Argument(help="Identifier or name of the job or endpoint.")]
@@ -67,7 +68,7 @@ def why(ctx: typer.Context, workload: WorkloadArgument, json: JsonOption = False
         output.say(found.outcome_detail or f"It has {found.outcome.value}.")
     else:
         output.say("It waits for nothing.")
-    for placement in answer["placements"]:
+    for placement in answer.placements:
         _show_placement(placement)
 
 
@@ -152,14 +153,12 @@ def _show_reason(reason: Reason) -> None:
         output.say(f"What to do: {reason.advice}")
 
 
-def _show_placement(placement: dict[str, Any]) -> None:
-    nodes = ", ".join(
-        f"{part['node']} devices {output.plain(part['devices'])}" for part in placement["devices"]
-    )
-    output.say(f"Run {placement['run']} was placed at {placement['site']}: {nodes}.")
-    if placement["filtered"]:
-        words = ", ".join(f"{count} by {code}" for code, count in placement["filtered"].items())
+def _show_placement(placement: "Placed") -> None:
+    nodes = ", ".join(f"{part.node} devices {output.plain(part.devices)}" for part in placement.devices)
+    output.say(f"Run {placement.run} was placed at {placement.site}: {nodes}.")
+    if placement.filtered:
+        words = ", ".join(f"{count} by {code.value}" for code, count in placement.filtered.items())
         output.say(f"  Nodes that were filtered out: {words}.")
-    for candidate in placement["leading"]:
-        where = f"{candidate['site']} {output.plain(candidate['nodes'])}"
-        output.say(f"  Considered: {where}, score {candidate['score']}")
+    for candidate in placement.leading:
+        where = f"{candidate.site} {output.plain(candidate.nodes)}"
+        output.say(f"  Considered: {where}, score {candidate.score}")

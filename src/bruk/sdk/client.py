@@ -12,6 +12,7 @@ from typing import Any, cast
 import httpx
 
 from bruk.model.tenant import Actor, User
+from bruk.sdk.answers import Status
 from bruk.sdk.artifacts import Artifacts
 from bruk.sdk.models import Endpoints, Models
 from bruk.sdk.people import Projects, Tenants, Users
@@ -65,9 +66,9 @@ class Client:
         """End the connection."""
         self.transport.close()
 
-    def status(self) -> dict[str, Any]:
-        """``version``, ``sites``, ``switch``, ``gateway_url`` and ``counts``."""
-        return cast(dict[str, Any], self.transport.get("/status"))
+    def status(self) -> Status:
+        """The platform at a glance."""
+        return self.transport.load(Status, self.transport.get("/status"))
 
     def me(self) -> Actor:
         """Who the token belongs to."""
@@ -80,7 +81,8 @@ class Client:
     def login(self, login_token: str) -> tuple[User, str]:
         """Trade the token of a one-time login link for the person and a token to call with."""
         answer = self.transport.send("POST", "/login", LoginBody(token=login_token))
-        return self.transport.load(User, answer["user"]), str(answer["token"])
+        user = self.transport.load(User, self.transport.part(answer, "user"))
+        return user, str(self.transport.part(answer, "token"))
 
     def logout(self) -> None:
         """Make the token worthless."""

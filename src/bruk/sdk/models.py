@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from bruk.model.artifact import Gate, Model
 from bruk.model.workload import Workload
+from bruk.sdk.answers import WorkloadView
 from bruk.sdk.transport import Transport, segment
-from bruk.sdk.work import WorkloadView
 from bruk.wire.requests import EndpointBody, EndpointChange, GateBody
 
 

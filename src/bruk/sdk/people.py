@@ -1,10 +1,10 @@
 """Tenants, their people, their projects and the projects' keys."""
 
 from collections.abc import Iterator
-from typing import Any, cast
 
 from bruk.model.errors import InvalidInput
 from bruk.model.tenant import ApiKey, Project, Tenant, User
+from bruk.sdk.answers import Budget
 from bruk.sdk.transport import Transport, segment
 from bruk.wire.requests import (
     BudgetBody,
@@ -54,9 +54,9 @@ class Tenants:
         answer = self._transport.send("PATCH", f"/tenants/{segment(tenant)}", body)
         return self._transport.load(Tenant, answer)
 
-    def budget(self, tenant: str) -> dict[str, Any]:
-        """``budget_microeur``, ``spent_microeur``, ``committed_microeur``, and each of its ``projects``."""
-        return cast(dict[str, Any], self._transport.get(f"/tenants/{segment(tenant)}/budget"))
+    def budget(self, tenant: str) -> Budget:
+        """The budget and what is used of it."""
+        return self._transport.load(Budget, self._transport.get(f"/tenants/{segment(tenant)}/budget"))
 
     def set_budget(self, tenant: str, budget_microeur: int | None) -> Tenant:
         """Set the most that may be spent [EUR * 1e-6]; None removes the limit."""
@@ -80,7 +80,8 @@ class Users:
         """A new person, and the token of their one-time login link, which is shown only now."""
         path = "/users" if body.tenant is None else f"/tenants/{segment(body.tenant)}/users"
         answer = self._transport.send("POST", path, body, idempotency_key=idempotency_key)
-        return self._transport.load(User, answer["user"]), str(answer["login_token"])
+        user = self._transport.load(User, self._transport.part(answer, "user"))
+        return user, str(self._transport.part(answer, "login_token"))
 
 
 class Projects:
@@ -116,16 +117,16 @@ class Projects:
         """A new API key, and its secret, which is shown only now."""
         path = f"{project_path(project)}/keys"
         answer = self._transport.send("POST", path, body, idempotency_key=idempotency_key)
-        return self._transport.load(ApiKey, answer["key"]), str(answer["secret"])
+        key = self._transport.load(ApiKey, self._transport.part(answer, "key"))
+        return key, str(self._transport.part(answer, "secret"))
 
     def change_key(self, key: str, body: KeyChange) -> ApiKey:
         """Disable a key or move its end; effective at once."""
         return self._transport.load(ApiKey, self._transport.send("PATCH", f"/keys/{segment(key)}", body))
 
-    def budget(self, project: str) -> dict[str, Any]:
-        """``budget_microeur``, ``spent_microeur``, ``committed_microeur``, ``left_microeur``,
-        ``exhausted``."""
-        return cast(dict[str, Any], self._transport.get(f"{project_path(project)}/budget"))
+    def budget(self, project: str) -> Budget:
+        """The budget and what is used of it."""
+        return self._transport.load(Budget, self._transport.get(f"{project_path(project)}/budget"))
 
     def set_budget(self, project: str, budget_microeur: int | None) -> Project:
         """Set the most that may be spent [EUR * 1e-6]; None removes the limit."""

@@ -1,10 +1,11 @@
 """Sites, their nodes, and the switch."""
 
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
 from bruk.model.site import Node, Site
 from bruk.model.switch import Hold
+from bruk.sdk.answers import ReceiptRow, SwitchState
 from bruk.sdk.transport import Transport, segment
 from bruk.wire.requests import SiteBody, SiteChange, SwitchBody
 
@@ -26,11 +27,13 @@ class Sites:
     def add(self, body: SiteBody, *, idempotency_key: str | None = None) -> tuple[Site, str]:
         """A new site, and its agent's token, which is shown only now."""
         answer = self._transport.send("POST", "/sites", body, idempotency_key=idempotency_key)
-        return self._transport.load(Site, answer["site"]), str(answer["token"])
+        site = self._transport.load(Site, self._transport.part(answer, "site"))
+        return site, str(self._transport.part(answer, "token"))
 
     def renew_token(self, site: str) -> str:
         """A fresh token for the site's agent; the old one stops working at once."""
-        return str(self._transport.send("POST", f"/sites/{segment(site)}/token")["token"])
+        answer = self._transport.send("POST", f"/sites/{segment(site)}/token")
+        return str(self._transport.part(answer, "token"))
 
     def change(self, site: str, body: SiteChange) -> Site:
         """Change what the body names."""
@@ -59,9 +62,9 @@ class Switch:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> SwitchState:
         """The generation, the standing holds, and what each enforcer has acknowledged."""
-        return cast(dict[str, Any], self._transport.get("/switch"))
+        return self._transport.load(SwitchState, self._transport.get("/switch"))
 
     def off(self, body: SwitchBody, *, idempotency_key: str | None = None) -> tuple[Hold, str]:
         """Raise a hold; answers it and the id of the receipt to come."""
@@ -73,12 +76,12 @@ class Switch:
 
     def _turn(self, way: str, body: SwitchBody, idempotency_key: str | None) -> tuple[Hold, str]:
         answer = self._transport.send("POST", f"/switch/{way}", body, idempotency_key=idempotency_key)
-        return self._transport.load(Hold, answer["hold"]), str(answer["receipt"])
+        hold = self._transport.load(Hold, self._transport.part(answer, "hold"))
+        return hold, str(self._transport.part(answer, "receipt"))
 
-    def receipts(self) -> Iterator[dict[str, Any]]:
-        """Every receipt, oldest first: ``id``, ``action``, ``generation``, ``created_at_ms``,
-        ``complete``."""
-        return self._transport.raw_items("/switch/receipts")
+    def receipts(self) -> Iterator[ReceiptRow]:
+        """Every receipt, oldest first."""
+        return self._transport.items("/switch/receipts", ReceiptRow)
 
     def receipt(self, receipt: str) -> tuple[bool, dict[str, Any]]:
         """Whether everyone has answered, and the sealed document: final, or as things stand now."""

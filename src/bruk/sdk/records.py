@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from bruk.model.ledger import AuditEntry, LedgerEntry, Price
+from bruk.sdk.answers import InvoiceRow, IssuedInvoice
 from bruk.sdk.transport import Transport, segment
 from bruk.sdk.whole_file import written_whole
 from bruk.wire.requests import CreditBody, InvoiceBody, PriceBody
@@ -55,15 +56,14 @@ class Invoices:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    def list(self) -> Iterator[dict[str, Any]]:
-        """Every invoice that the caller may see: ``number``, ``tenant``, ``from_ms``, ``to_ms``,
-        ``issued_at_ms``, ``total_microeur``."""
-        return self._transport.raw_items("/invoices")
+    def list(self) -> Iterator[InvoiceRow]:
+        """Every invoice that the caller may see."""
+        return self._transport.items("/invoices", InvoiceRow)
 
-    def issue(self, body: InvoiceBody, *, idempotency_key: str | None = None) -> dict[str, Any]:
-        """Issue the next numbered invoice over a tenant's ledger; its sealed form is the ``document``."""
+    def issue(self, body: InvoiceBody, *, idempotency_key: str | None = None) -> IssuedInvoice:
+        """Issue the next numbered invoice over a tenant's ledger."""
         answer = self._transport.send("POST", "/invoices", body, idempotency_key=idempotency_key)
-        return cast(dict[str, Any], answer)
+        return self._transport.load(IssuedInvoice, answer)
 
     def get(self, number: str) -> dict[str, Any]:
         """One invoice, a sealed document."""

@@ -139,6 +139,16 @@ class Transport:
         except InvalidInput as error:
             raise not_bruk(self.url, error.message) from None
 
+    def part(self, answer: object, name: str) -> Any:
+        """One part of an answer that has several.
+
+        Raises:
+            SdkError: ``not_bruk``: it is not there.
+        """
+        if not isinstance(answer, dict) or name not in answer:
+            raise not_bruk(self.url, f"the answer has no {name!r}")
+        return answer[name]
+
     def request(self, method: str, path: str, *, params: Params | None = None, **more: Any) -> httpx.Response:
         """One exchange, answered in full.
 

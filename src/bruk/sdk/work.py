@@ -3,33 +3,16 @@
 import re
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, cast
 
 from bruk.model.errors import ErrorKind, NotFound
-from bruk.model.reason import Reason
 from bruk.model.run import Run
 from bruk.model.workload import Outcome, Workload
+from bruk.sdk.answers import Estimate, Why, WorkloadView
 from bruk.sdk.errors import WAITED_TOO_LONG, SdkError
 from bruk.sdk.transport import Transport, segment
 from bruk.wire.requests import JobBody
 
 POLL_S = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class WorkloadView:
-    """Everything about one workload: what is wanted, what is observed, what it waits for.
-
-    Attributes:
-        runs: oldest first.
-        progress: newest line of its newest run's progress file.
-    """
-
-    workload: Workload
-    runs: tuple[Run, ...] = ()
-    waiting_for: Reason | None = None
-    progress: dict[str, Any] | None = None
 
 
 class Workloads:
@@ -48,11 +31,9 @@ class Workloads:
         answer = self._transport.send("POST", "/jobs", body, idempotency_key=idempotency_key)
         return self._transport.load(Workload, answer)
 
-    def estimate(self, body: JobBody) -> dict[str, Any]:
-        """What the job would cost at most: ``amount_microeur_max``, ``device_ms_max`` and, for each of
-        ``sites`` that would do, ``site``, ``accelerator``, ``device_ms``, ``amount_microeur``,
-        ``energy_j`` and ``carbon_mg``."""
-        return cast(dict[str, Any], self._transport.send("POST", "/jobs/estimate", body))
+    def estimate(self, body: JobBody) -> Estimate:
+        """What the job would use at most, site by site."""
+        return self._transport.load(Estimate, self._transport.send("POST", "/jobs/estimate", body))
 
     def list(
         self, *, project: str | None = None, kind: str | None = None, open: bool | None = None
@@ -90,9 +71,9 @@ class Workloads:
         answer = self._transport.send("POST", f"/workloads/{segment(workload)}/cancel")
         return self._transport.load(Workload, answer)
 
-    def why(self, workload: str) -> dict[str, Any]:
-        """``workload``, the reason it is ``waiting_for``, and the ``placements`` of its runs with why."""
-        return cast(dict[str, Any], self._transport.get(f"/workloads/{segment(workload)}/why"))
+    def why(self, workload: str) -> Why:
+        """Why it waits, site by site, and why its runs were placed where they are."""
+        return self._transport.load(Why, self._transport.get(f"/workloads/{segment(workload)}/why"))
 
     def runs(self, *, workload: str | None = None, site: str | None = None) -> Iterator[Run]:
         """Runs, oldest first."""
@@ -139,10 +120,12 @@ class Workloads:
         following = answer.headers.get("X-Next-Offset", "")
         return answer.content, int(following) if following.isdecimal() else offset + len(answer.content)
 
-    def progress(self, workload: str, offset: int = 0) -> bytes:
-        """The progress that the newest run wrote, as JSON lines, from ``offset`` [bytes]."""
+    def progress(self, workload: str, offset: int = 0, *, run: str | None = None) -> bytes:
+        """The progress that a run (the newest if none is named) wrote, as JSON lines, from ``offset``
+        [bytes]."""
         path = f"/workloads/{segment(workload)}/progress"
-        return self._transport.request("GET", path, params={"offset": offset}).content
+        params = {"offset": offset} if run is None else {"offset": offset, "run": run}
+        return self._transport.request("GET", path, params=params).content
 
     def wait(self, workload: str, timeout_s: float | None = None) -> Workload:
         """Wait until a workload has ended, and return it.

@@ -1,0 +1,175 @@
+"""Answers of the API that put several things together, as dataclasses.
+
+The nouns themselves are those of ``model``. Fields that a newer control adds are left out; one that
+is missing is an error, never a silent nothing.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from bruk.model.plan import Candidate
+from bruk.model.reason import Reason, ReasonCode
+from bruk.model.run import DeviceSet, Run
+from bruk.model.site import Site
+from bruk.model.switch import Acknowledgement, Hold
+from bruk.model.workload import Workload
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchState:
+    """The switch as it stands.
+
+    Attributes:
+        local_holds: raised by hand at the sites themselves.
+    """
+
+    generation: int
+    holds: tuple[Hold, ...]
+    local_holds: tuple[Hold, ...]
+    acknowledgements: tuple[Acknowledgement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SiteStatus:
+    """A site at a glance.
+
+    Attributes:
+        connected: its agent has spoken to control within the site's lease.
+        local_hold: standing at the site itself, as its agent reports it.
+    """
+
+    site: Site
+    connected: bool
+    nodes: int
+    devices: int
+    devices_used: int
+    runs: int
+    last_sync_at_ms: int | None = None
+    local_hold: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The platform at a glance."""
+
+    version: str
+    sites: tuple[SiteStatus, ...]
+    switch: SwitchState
+    gateway_url: str = ""
+    gateways: tuple[dict[str, Any], ...] = ()
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadView:
+    """Everything about one workload: what is wanted, what is observed, what it waits for.
+
+    Attributes:
+        runs: oldest first.
+        progress: newest line of its newest run's progress file.
+    """
+
+    workload: Workload
+    runs: tuple[Run, ...] = ()
+    waiting_for: Reason | None = None
+    progress: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where a run was placed, what was filtered out for it and which places were best."""
+
+    run: str
+    site: str
+    accelerator: str
+    devices: tuple[DeviceSet, ...]
+    filtered: dict[ReasonCode, int] = field(default_factory=dict)
+    leading: tuple[Candidate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Why a workload waits, and why its runs were placed where they are."""
+
+    workload: Workload
+    waiting_for: Reason | None
+    placements: tuple[Placed, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SiteEstimate:
+    """Upper bounds of what a job may use at one site [device-ms, EUR * 1e-6, J, mg CO2e]."""
+
+    site: str
+    accelerator: str
+    device_ms: int
+    amount_microeur: int
+    energy_j: int
+    carbon_mg: int
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Upper bounds over the sites where a job may run; no sites when its law allows none."""
+
+    amount_microeur_max: int
+    device_ms_max: int
+    sites: tuple[SiteEstimate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """A budget and what is used of it [EUR * 1e-6].
+
+    Attributes:
+        committed_microeur: set aside for running work and for gateways.
+        left_microeur: what a project may still spend; None: not limited, or a tenant's.
+    """
+
+    budget_microeur: int | None
+    spent_microeur: int
+    committed_microeur: int
+    left_microeur: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptRow:
+    """A receipt in the list of them.
+
+    Attributes:
+        complete: everyone who must carry the switch out has answered, and it is signed for good.
+    """
+
+    id: str
+    action: str
+    generation: int
+    created_at_ms: int
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceRow:
+    """An invoice in the list of them [EUR * 1e-6]."""
+
+    number: str
+    tenant: str
+    from_ms: int
+    to_ms: int
+    issued_at_ms: int
+    total_microeur: int
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedInvoice:
+    """An invoice that was just issued.
+
+    Attributes:
+        document: the sealed document.
+    """
+
+    number: str
+    tenant: str
+    from_ms: int
+    to_ms: int
+    issued_at_ms: int
+    document: dict[str, Any]
