@@ -50,10 +50,10 @@ class PretrainConfig:
     seconds_max: float | None = None  # budget in training time over all attempts [s]
     batch: int = 8  # sequences a step and process
     muon_rate: float = 0.012  # of the layers' matrices
-    embedding_rate: float = 0.04  # of embeddings and head, under AdamW
+    embedding_rate: float = 0.03  # of embeddings and head, under AdamW
     norm_rate: float = 0.01  # of the norms, under AdamW
     warmup_steps: int = 20
-    decay_share: float = 0.7  # share of the budget, at its end, in which the rate falls to zero
+    decay_share: float = 0.6  # share of the budget, at its end, in which the rate falls to zero
     checkpoint_steps: int = 50
     log_steps: int = 5
     seed: int = 0
