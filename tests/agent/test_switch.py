@@ -150,6 +150,13 @@ def test_control_cannot_release_the_local_key(site: SiteUnderTest) -> None:
     assert answer.generation == 2
 
 
+def test_what_control_repeats_of_the_local_key_does_not_outlive_it(site: SiteUnderTest) -> None:
+    site.control.hold(HoldScope.LOCAL)
+    site.control.want(order())
+    site.exchange()
+    assert len(site.world.launched) == 1
+
+
 def test_the_local_key_raised_before_the_agent_starts_stops_what_is_found(site: SiteUnderTest) -> None:
     running(site)
     site.restart()

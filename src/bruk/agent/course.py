@@ -215,9 +215,7 @@ class Course:
         free = free_bytes(home)
         if free >= reserve:
             return True
-        self._note = (
-            f"the site's disk is full ({free} bytes left, {reserve} are kept free): make room, then it starts"
-        )
+        self._note = f"the site's disk is full ({free} bytes left, {reserve} are kept free); make room"
         self._retry_at_ms = now_ms + _ROOM_AGAIN_MS
         log.error("run %s is not launched: %s", self.record.run, self._note)
         return False

@@ -9,10 +9,11 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import bruk
+from bruk.agent.complaint import Complaints
 from bruk.agent.course import Course
 from bruk.agent.local_hold import (
     LocalAnswer,
@@ -35,7 +36,6 @@ from bruk.model.switch import Acknowledgement, EnforcerKind, Hold
 from bruk.wire.agent import NodeReport, RunOrder, SyncRequest, SyncResponse
 
 log = logging.getLogger(__name__)
-_SAY_AGAIN_MS = 60_000
 
 
 class Hand:
@@ -58,8 +58,7 @@ class Hand:
         self._stopped_before = 0
         self._local_answer = local_answer(home)
         self._reported: object = None
-        self._refused_orders: set[str] = set()
-        self._complaints: dict[str, tuple[str, int]] = {}
+        self._complaints = Complaints(log)
         self._closed = False
         means.taken_ports = self._taken_ports
         means.needed_blobs = self._needed_blobs
@@ -115,8 +114,8 @@ class Hand:
             if self._closed:
                 return False
             self._look_around(now_ms)
-            self._follow_orders()
-            fresh = self._poll()
+            self._follow_orders(now_ms)
+            fresh = self._poll(now_ms)
             may_launch = self._orders is not None and not self._standing.lease_ended(now_ms)
             for course in list(self._courses.values()):
                 with self._guarded(course, now_ms):
@@ -150,19 +149,7 @@ class Hand:
                 now_ms=now_ms,
                 known_version=self._version,
                 wait_ms=wait_ms,
-                nodes=[
-                    NodeReport(
-                        name=node.name,
-                        pool=node.pool,
-                        accelerator=node.accelerator,
-                        devices=node.devices,
-                        cpu_milli=node.cpu_milli,
-                        memory_bytes=node.memory_bytes,
-                        domain=node.domain,
-                        health=node.health,
-                    )
-                    for node in self._inventory.nodes
-                ],
+                nodes=[NodeReport.model_validate(asdict(node)) for node in self._inventory.nodes],
                 isolation=self._inventory.isolation,
                 observations=[course.observation() for course in self._courses.values()],
                 meters=meters,
@@ -239,7 +226,7 @@ class Hand:
                 self._standing.save(self._home)
                 self._saved = self._standing
             except OSError as error:
-                log.error("what control said cannot be written down: %s", error)
+                self._complaints.say("what control said cannot be written down", error, now_ms)
         due = (
             self._inventory_at_ms is None
             or now_ms - self._inventory_at_ms >= self._means.settings.inventory_ms
@@ -250,20 +237,16 @@ class Hand:
                 self._means.nodes = {node.name: node for node in self._inventory.nodes}
                 self._inventory_at_ms = now_ms
             except EngineError as error:
-                log.error("the engine does not say what it has: %s", error)
+                self._complaints.say("the engine does not say what it has", error, now_ms)
 
-    def _follow_orders(self) -> None:
+    def _follow_orders(self, now_ms: int) -> None:
         if self._orders is None:
             return
         for order in self._orders.values():
             try:
                 self._follow(order)
-            except OSError as error:
-                log.error("the order for run %s cannot be written down, it waits: %s", order.run, error)
-            except InvalidInput as error:
-                if order.run not in self._refused_orders:
-                    log.error("the order for run %s cannot be used: %s", order.run, error)
-                    self._refused_orders.add(order.run)
+            except (OSError, InvalidInput) as error:
+                self._complaints.say(f"the order for run {order.run} cannot be used now", error, now_ms)
         for course in self._courses.values():
             course.listed = course.record.run in self._orders
 
@@ -288,7 +271,7 @@ class Hand:
         if course.record.settled_at_ms is not None:
             course.save(settled_at_ms=None)
 
-    def _poll(self) -> set[str]:
+    def _poll(self, now_ms: int) -> set[str]:
         """Look at every live run; returns those that were really seen."""
         live = [course for course in self._courses.values() if course.record.phase is Phase.LIVE]
         if not live:
@@ -298,7 +281,7 @@ class Hand:
         except UnknownHandle:
             statuses = [self._poll_one(course) for course in live]
         except EngineError as error:
-            log.error("the engine does not answer: %s", error)
+            self._complaints.say("the engine does not answer", error, now_ms)
             return set()
         for course, status in zip(live, statuses, strict=True):
             course.status = status
@@ -314,14 +297,10 @@ class Hand:
     @contextmanager
     def _guarded(self, course: Course, now_ms: int) -> Iterator[None]:
         """One run's trouble is not another's: it is logged, and the next step tries again."""
-        run = course.record.run
         try:
             yield
         except (OSError, EngineError, JournalError) as error:
-            said, at_ms = self._complaints.get(run, ("", 0))
-            if str(error) != said or now_ms - at_ms >= _SAY_AGAIN_MS:
-                log.error("run %s waits, for a step failed: %s", run, error)
-                self._complaints[run] = (str(error), now_ms)
+            self._complaints.say(f"run {course.record.run} waits, for a step failed", error, now_ms)
 
     def _settle(self, course: Course, now_ms: int) -> None:
         record = course.record
@@ -334,7 +313,7 @@ class Hand:
             self._meter.forget(record.run)
             self._stopped_before += record.held
             del self._courses[record.run]
-            self._complaints.pop(record.run, None)
+            self._complaints.forget(f"run {record.run} waits, for a step failed")
 
     # The switch.
 
@@ -355,7 +334,7 @@ class Hand:
                 write_local_answer(self._home, answer)
                 self._local_answer = answer
             except OSError as error:
-                log.error("the answer to the site's own key cannot be written: %s", error)
+                self._complaints.say("the answer to the site's own key cannot be written", error, now_ms)
 
     def _acknowledgement(self, now_ms: int) -> Acknowledgement:
         return Acknowledgement(

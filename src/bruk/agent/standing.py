@@ -41,7 +41,9 @@ class Standing:
 
     @classmethod
     def of(cls, response: SyncResponse, now_ms: int) -> "Standing":
-        return cls(response.generation, tuple(response.holds), response.lease_ms, response.cut_off, now_ms)
+        # The site's own key is what its file says; control only repeats what it was told of it.
+        holds = tuple(hold for hold in response.holds if hold.scope is not HoldScope.LOCAL)
+        return cls(response.generation, holds, response.lease_ms, response.cut_off, now_ms)
 
     def lease_ended(self, now_ms: int) -> bool:
         return now_ms - self.heard_at_ms > self.lease_ms
