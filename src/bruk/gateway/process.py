@@ -11,7 +11,7 @@ import logging
 import signal
 import socket
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import uvicorn
@@ -95,7 +95,8 @@ class Gateway:
         self.traffic.on_change = self.book.on_entry = self.sync.nudge
         if self.book.waiting:
             self.sync.nudge()
-        tasks = [asyncio.create_task(loop()) for loop in (self.sync.watch, self.sync.hand_over, self._guard)]
+        loops = (self.sync.watch, self.sync.hand_over, self._guard)
+        tasks = [asyncio.create_task(_for_ever(loop)) for loop in loops]
         try:
             yield
         finally:
@@ -154,13 +155,14 @@ class Gateway:
         self.traffic.cut("shutting_down")
 
     async def _guard(self) -> None:
-        """Cut what outlives the lease by too long, and try again what the disk refused."""
+        """Cut what outlives the lease by too long, try again what the disk refused, close what is idle."""
         while True:
             await asyncio.sleep(_TICK_S)
             ended_ms = self.leases.ended_for_ms()
             if ended_ms is not None and ended_ms > self.limits.drain_s * 1000:
                 self.traffic.cut("lease_ended")
             await self.book.retry()
+            await self.upstream.sweep()
 
     def count_refusal(self, code: str) -> None:
         """Note a refusal for the metrics."""
@@ -182,6 +184,18 @@ class Gateway:
             for code, count in sorted(self.refusals.items())
         ]
         return ("\n".join(lines) + "\n").encode()
+
+
+async def _for_ever(loop: Callable[[], Awaitable[None]]) -> None:
+    """Run a loop that must not end, and begin it again when a defect ends it."""
+    while True:
+        try:
+            await loop()
+        except Exception as error:
+            _LOG.error(
+                "a loop of the gateway failed and begins again: %s", type(error).__name__, exc_info=error
+            )
+            await asyncio.sleep(1)
 
 
 class _Server(uvicorn.Server):

@@ -8,6 +8,7 @@ into a message. Look next at `relay`, which uses it.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
@@ -20,6 +21,8 @@ from bruk.wire.gateway import ReplicaRoute
 
 # A replica that failed is tried last for so long [ms].
 COOL_MS = 5_000
+# A connection is let go before servers would close it (5 s), or a request could meet the closing [ms].
+IDLE_MS = 4_000
 
 
 class UpstreamFailed(BrukError):
@@ -80,12 +83,18 @@ class Answer:
 
 
 class Upstream:
-    """Connections to replicas, kept open between requests; at most one request on each at a time."""
+    """Connections to replicas, kept open between requests; at most one request on each at a time.
+
+    Each connection has a client of its own, because the work of httpx's pool grows with the square of the
+    connections it holds.
+    """
 
     def __init__(self, limits: Limits, clock: Clock) -> None:
         self._limits = limits
         self._clock = clock
-        self._client: httpx.AsyncClient | None = None
+        self._tls = ssl.create_default_context()
+        # By address, the longest idle first, each with the time from which it is idle [ms].
+        self._idle: dict[str, list[tuple[int, httpx.AsyncClient]]] = {}
         self._outstanding: dict[str, int] = {}
         self._cool_until_ms: dict[str, int] = {}
         self._last_turn: dict[str, int] = {}
@@ -117,19 +126,17 @@ class Upstream:
         Raises:
             UpstreamFailed: the replica cannot be reached or gave no answer.
         """
-        address = replica.address if "://" in replica.address else f"http://{replica.address}"
-        client = self._opened()
-        request = client.build_request(
-            "POST",
-            address.rstrip("/").removesuffix("/v1") + path,
-            content=body,
-            headers={
-                "authorization": f"Bearer {replica.key}",
-                "content-type": "application/json",
-                "accept-encoding": "identity",
-                "x-request-id": request_id,
-            },
-        )
+        headers = {
+            "authorization": f"Bearer {replica.key}",
+            "content-type": "application/json",
+            "accept-encoding": "identity",
+            "x-request-id": request_id,
+        }
+        try:
+            client = self._borrow(replica.address)
+            request = client.build_request("POST", path, content=body, headers=headers)
+        except (httpx.InvalidURL, ValueError) as error:
+            raise UpstreamFailed("the address or the key of the run cannot be used") from error
         self._turn += 1
         self._last_turn[replica.run] = self._turn
         self._outstanding[replica.run] = self._outstanding.get(replica.run, 0) + 1
@@ -143,29 +150,43 @@ class Upstream:
             finally:
                 await response.aclose()
         finally:
+            self._idle.setdefault(replica.address, []).append((self._clock.monotonic_ms(), client))
             left = self._outstanding[replica.run] - 1
             if left:
                 self._outstanding[replica.run] = left
             else:
                 del self._outstanding[replica.run]
 
-    async def close(self) -> None:
-        """Close every connection."""
-        if self._client is not None:
-            await self._client.aclose()
-            self._client = None
+    async def sweep(self, idle_ms: int = IDLE_MS) -> None:
+        """Close what was idle for so long; called now and then."""
+        now_ms = self._clock.monotonic_ms()
+        stale: list[httpx.AsyncClient] = []
+        for address, idle in list(self._idle.items()):
+            while idle and now_ms - idle[0][0] >= idle_ms:
+                stale.append(idle.pop(0)[1])
+            if not idle:
+                del self._idle[address]
+        for client in stale:
+            await client.aclose()
 
-    def _opened(self) -> httpx.AsyncClient:
-        if self._client is None:
-            limits = self._limits
-            self._client = httpx.AsyncClient(
-                timeout=httpx.Timeout(limits.first_byte_s, connect=limits.connect_s, pool=limits.connect_s),
-                # A connection is let go before the servers in use would close it (5 s), or a request could
-                # meet the closing.
-                limits=httpx.Limits(
-                    max_connections=None, max_keepalive_connections=limits.requests, keepalive_expiry=4
-                ),
-                trust_env=False,
-                follow_redirects=False,
-            )
-        return self._client
+    async def close(self) -> None:
+        """Close every connection that no request uses."""
+        await self.sweep(0)
+
+    def _borrow(self, address: str) -> httpx.AsyncClient:
+        idle = self._idle.get(address)
+        if idle:
+            since_ms, client = idle.pop()
+            if self._clock.monotonic_ms() - since_ms < IDLE_MS:
+                return client
+            idle.append((since_ms, client))
+        limits = self._limits
+        base = address if "://" in address else f"http://{address}"
+        return httpx.AsyncClient(
+            base_url=base.rstrip("/").removesuffix("/v1"),
+            timeout=httpx.Timeout(limits.first_byte_s, connect=limits.connect_s, pool=limits.connect_s),
+            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
+            verify=self._tls,
+            trust_env=False,
+            follow_redirects=False,
+        )
