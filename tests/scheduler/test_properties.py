@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bruk.model.reason import ReasonCode
@@ -78,6 +78,19 @@ def test_no_eviction_is_superfluous(lab, data):
             if run.wanted is RunWanted.START or run.id == eviction.run
         )
         assert schedule(replace(after, runs=rest, run_facts={})).placements == ()
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_answers_once_per_class_are_the_answers_for_each(lab, data, monkeypatch):
+    """Reusing an answer for equal items changes nothing but the time that it takes."""
+    snapshot = data.draw(lab.snapshots())
+    like = [replace(item, id=f"{item.id}#{index}") for item in snapshot.pending[:3] for index in range(3)]
+    snapshot = replace(snapshot, pending=(*snapshot.pending, *like))
+    reused = canonical(schedule(snapshot))
+    with monkeypatch.context() as patch:
+        patch.setattr("bruk.scheduler.decide._class_of", lambda item, board: object())
+        assert canonical(schedule(snapshot)) == reused
 
 
 SCRIPT = """

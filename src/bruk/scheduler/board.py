@@ -60,6 +60,8 @@ class Board:
         self.facts: dict[str, RunFacts] = snapshot.run_facts
         self.stopping: set[str] = set()
         self.kept_something = False
+        # Rises with everything that is given, kept or stopped: equal versions, equal answers.
+        self.version = 0
         self.sites: dict[str, SiteBoard] = {}
         for state in snapshot.sites:
             rooms = {node.name: Room.empty(node) for node in sorted(state.nodes, key=lambda node: node.name)}
@@ -100,6 +102,7 @@ class Board:
         budget the bound is taken off every project of it. That can hold a sibling back until the
         next snapshot; it never lets two of them spend the same money.
         """
+        self.version += 1
         resources = item.resources
         self._hold(
             item.id,
@@ -122,9 +125,15 @@ class Board:
             if budget is not None and (key == item.project or tenant.budget_microeur is not None):
                 self.budget_left_microeur[key] = budget - bound_microeur
 
+    def kept(self) -> None:
+        """Note that room was kept for an item that waits."""
+        self.version += 1
+        self.kept_something = True
+
     def forget_kept(self) -> None:
         """Begin a pass: nothing is kept for anybody."""
         if self.kept_something:
+            self.version += 1
             for site in self.sites.values():
                 site.reserved = False
                 for room in site.rooms.values():

@@ -73,7 +73,7 @@ def make_room(board: Board, item: Pending, verdicts: Sequence[Verdict], preempt:
         devices = room.pick(resources.devices, best.runs)
         room.keep(room.share(devices, resources.cpu_milli, resources.memory_bytes))
     board.stopping.update(best.evict)
-    board.kept_something = True
+    board.kept()
     return best
 
 
@@ -120,7 +120,7 @@ def keep_nodes(board: Board, item: Pending, verdicts: Sequence[Verdict]) -> str 
     for room in best_rooms:
         room.keep(room.share(tuple(sorted(room.free)), 0, 0))
     board.sites[best[2]].reserved = True
-    board.kept_something = True
+    board.kept()
     return best[2]
 
 

@@ -8,15 +8,16 @@ pass, speak of the world as the plan leaves it. It must never change the snapsho
 To read in this order: `order`, `filters`, `placement`, `claim`, `explain`.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bruk.model.plan import Eviction, Placement, Plan, Waiting
+from bruk.model.reason import Reason
 from bruk.model.snapshot import Pending, Snapshot
 from bruk.scheduler.board import Board
 from bruk.scheduler.claim import evictions, keep_nodes, make_room
 from bruk.scheduler.explain import explain, with_remedy
 from bruk.scheduler.filters import examine
-from bruk.scheduler.order import ORDERS
+from bruk.scheduler.order import ORDERS, aged
 from bruk.scheduler.placement import PLACEMENTS, choose
 
 
@@ -52,12 +53,27 @@ def decide(snapshot: Snapshot) -> Plan:
             return Plan(snapshot.now_ms, tuple(placements), tuple(stopped), tuple(done.waiting))
 
 
+_Class = tuple[Pending, bool]
+
+
+def _class_of(item: Pending, board: Board) -> _Class:
+    """What an answer depends on: items that differ only in who they are and how long they waited."""
+    return (replace(item, id="", workload="", created_at_ms=0), aged(item, board.now_ms))
+
+
 def _look(board: Board, items: list[Pending], snapshot: Snapshot) -> _Pass:
     board.forget_kept()
     rule = PLACEMENTS[snapshot.placement]
     preempt = snapshot.order != "fifo"
     done = _Pass()
+    told: dict[_Class, tuple[int, Reason]] = {}
     for item in ORDERS[snapshot.order](items, board):
+        kind = _class_of(item, board)
+        version, known = told.get(kind, (-1, None))
+        if known is not None and version == board.version:
+            done.waiting.append(Waiting(item.id, item.workload, known))
+            done.left.append(item)
+            continue
         verdicts = examine(board, item)
         placement = choose(item, verdicts, rule)
         if placement is not None:
@@ -66,14 +82,14 @@ def _look(board: Board, items: list[Pending], snapshot: Snapshot) -> _Pass:
             continue
         # The reason speaks of what was free before anything is kept for the item itself.
         reason = explain(board, item, verdicts)
-        claim = make_room(board, item, verdicts, preempt)
-        if claim is not None:
+        if (claim := make_room(board, item, verdicts, preempt)) is not None:
             done.evictions += evictions(board, item, claim)
             reason = with_remedy(reason, f"room is kept for it at {claim.site} until stopping work has ended")
+        elif (site := keep_nodes(board, item, verdicts)) is not None:
+            reason = with_remedy(reason, f"it has waited long, so nodes are kept for it at {site}")
         else:
-            site = keep_nodes(board, item, verdicts)
-            if site is not None:
-                reason = with_remedy(reason, f"it has waited long, so nodes are kept for it at {site}")
+            # Nothing was done for it, so the next equal item gets the same answer.
+            told[kind] = (board.version, reason)
         done.waiting.append(Waiting(item.id, item.workload, reason))
         done.left.append(item)
     return done
