@@ -50,6 +50,16 @@ def wait_until(condition: Callable[[], Any], what: str, timeout_s: float = 15) -
     raise AssertionError(f"it never came to be that {what}")
 
 
+# Clients share what is costly to make; each call gets its own address and key.
+_OPENAI = openai.OpenAI(base_url="http://127.0.0.1:9", api_key="none", max_retries=0, timeout=20)
+HTTP = httpx.Client(timeout=30, trust_env=False)
+
+
+def client_of(url: str, key: str) -> openai.OpenAI:
+    """The official client for the gateway at this address."""
+    return _OPENAI.copy(base_url=f"{url}/v1", api_key=key)
+
+
 class World:
     """Control, two replicas and a gateway, with a key for each kind of caller."""
 
@@ -115,7 +125,7 @@ class World:
         return self
 
     def wait_for_lease(self) -> None:
-        wait_until(lambda: httpx.get(f"{self.url}/health").status_code == 200, "the gateway has a lease")
+        wait_until(lambda: HTTP.get(f"{self.url}/health").status_code == 200, "the gateway has a lease")
 
     def stop_gateway(self) -> None:
         if self.gateway is not None and self._thread is not None:
@@ -137,7 +147,7 @@ class World:
         return f"http://127.0.0.1:{self.gateway.address[1]}"
 
     def client(self, key: str = "acme") -> openai.OpenAI:
-        return openai.OpenAI(base_url=f"{self.url}/v1", api_key=key, max_retries=0, timeout=20)
+        return client_of(self.url, key)
 
     def settled(self, count: int) -> list[Any]:
         """The ledger's records once there are so many."""

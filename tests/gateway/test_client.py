@@ -3,11 +3,10 @@
 import base64
 import struct
 
-import httpx
 import openai
 import pytest
 
-from .conftest import PRICE_IN, PRICE_OUT, World, ask
+from .conftest import HTTP, PRICE_IN, PRICE_OUT, World, ask
 from .upstream import KEY, MODEL
 
 
@@ -40,7 +39,7 @@ def test_chat_is_answered_metered_and_billed(world: World) -> None:
 
 
 def test_every_byte_but_the_models_name_is_the_engines(world: World) -> None:
-    answer = httpx.post(
+    answer = HTTP.post(
         f"{world.url}/v1/chat/completions",
         headers={"authorization": "Bearer acme"},
         content=b'{"messages":[{"role":"user","content":"\\u00e9 \xc3\xa9"}], "temperature": 1.50,\n'
@@ -76,7 +75,7 @@ def test_stream_shows_usage_only_to_who_asked(world: World, style: str) -> None:
 
 def test_stream_bytes_are_the_engines(world: World) -> None:
     body = {"model": "little", "messages": [], "stream": True, "max_tokens": 3}
-    answer = httpx.post(
+    answer = HTTP.post(
         f"{world.url}/v1/chat/completions", headers={"authorization": "Bearer acme"}, json=body
     )
     seen = next(upstream for upstream in world.upstreams if upstream.seen)
@@ -92,7 +91,7 @@ def test_a_stream_without_closing_event_gets_one(world: World) -> None:
     for upstream in world.upstreams:
         upstream.style = "transformers"
     body = {"model": "little", "messages": [], "stream": True}
-    answer = httpx.post(
+    answer = HTTP.post(
         f"{world.url}/v1/chat/completions", headers={"authorization": "Bearer acme"}, json=body
     )
     assert answer.content.endswith(b"data: [DONE]\n\n")

@@ -18,7 +18,7 @@ from bruk.gateway import Limits
 from bruk.journal import Journal, JournalFull
 from bruk.wire.gateway import UsageRecord
 
-from .conftest import World, ask, wait_until
+from .conftest import HTTP, World, ask, client_of, wait_until
 from .upstream import KEY
 
 HEADERS = {"authorization": "Bearer acme"}
@@ -26,7 +26,7 @@ HEADERS = {"authorization": "Bearer acme"}
 
 def stream_of(world: World, **more: Any) -> bytes:
     body = {"model": "little", "messages": [], "stream": True, "max_tokens": 5, **more}
-    with httpx.stream(
+    with HTTP.stream(
         "POST", f"{world.url}/v1/chat/completions", headers=HEADERS, json=body, timeout=30
     ) as answer:
         assert answer.status_code == 200, answer.read()
@@ -234,7 +234,7 @@ def test_an_ending_process_cuts_what_takes_too_long(idle_world: World) -> None:
     idle_world.limits = Limits(drain_s=0.3)
     idle_world.start()
     idle_world.fault("", pause_s=0.1)
-    with httpx.stream(
+    with HTTP.stream(
         "POST",
         f"{idle_world.url}/v1/chat/completions",
         headers=HEADERS,
@@ -288,7 +288,7 @@ def start_process(world: World) -> tuple[subprocess.Popen[str], str]:
     )
     assert process.stdout is not None
     url = f"http://127.0.0.1:{process.stdout.readline().strip()}"
-    wait_until(lambda: httpx.get(f"{url}/health").status_code == 200, "the process has a lease")
+    wait_until(lambda: HTTP.get(f"{url}/health").status_code == 200, "the process has a lease")
     return process, url
 
 
@@ -302,7 +302,7 @@ def test_killed_after_an_answer_its_usage_is_there_exactly_once(idle_world: Worl
     idle_world.control.settle = False
     process, url = start_process(idle_world)
     try:
-        client = openai.OpenAI(base_url=f"{url}/v1", api_key="acme", max_retries=0)
+        client = client_of(url, "acme")
         answered = ask(client).usage.completion_tokens
         streamed = len([chunk for chunk in ask(client, stream=True) if chunk.choices[0].delta.content])
     finally:
@@ -355,7 +355,7 @@ def test_killed_under_load_each_answer_got_is_billed_once(idle_world: World) -> 
 
 def test_sigterm_ends_a_process_well(idle_world: World) -> None:
     process, url = start_process(idle_world)
-    client = openai.OpenAI(base_url=f"{url}/v1", api_key="acme", max_retries=0)
+    client = client_of(url, "acme")
     ask(client)
     process.send_signal(signal.SIGTERM)
     assert process.wait(15) == 0

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import httpx
 import openai
 import pytest
 
@@ -14,7 +13,7 @@ from bruk.model.clock import ManualClock
 from bruk.model.switch import HoldScope
 from bruk.seal import Keyring, SignedDocument, SigningKey
 
-from .conftest import World, ask, wait_until
+from .conftest import HTTP, World, ask, wait_until
 
 KEY = SigningKey.from_seed(b"k" * 32)
 
@@ -148,8 +147,8 @@ def test_a_gateway_closes_when_its_lease_ends_and_opens_with_the_next(world: Wor
     assert world.gateway is not None
     wait_until(lambda: _life_ms(world) == 600, "the short lease is in force")
     world.control.down = True
-    wait_until(lambda: httpx.get(f"{world.url}/health").status_code == 503, "the lease has ended")
-    assert httpx.get(f"{world.url}/health").json() == {"status": "no lease"}
+    wait_until(lambda: HTTP.get(f"{world.url}/health").status_code == 503, "the lease has ended")
+    assert HTTP.get(f"{world.url}/health").json() == {"status": "no lease"}
     with pytest.raises(openai.InternalServerError) as caught:
         ask(world.client())
     assert (caught.value.status_code, caught.value.code) == (503, "lease_ended")
@@ -188,7 +187,7 @@ def test_a_gateway_never_opens_on_a_forged_lease(idle_world: World) -> None:
     idle_world.control.signing_now = SigningKey.generate()
     idle_world.start(ready=False)
     wait_until(lambda: idle_world.control.epoch >= 2, "forged leases were sent")
-    assert httpx.get(f"{idle_world.url}/health").status_code == 503
+    assert HTTP.get(f"{idle_world.url}/health").status_code == 503
     with pytest.raises(openai.InternalServerError) as caught:
         ask(idle_world.client())
     assert caught.value.code == "lease_ended"

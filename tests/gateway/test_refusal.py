@@ -11,7 +11,7 @@ import pytest
 
 from bruk.model.switch import HoldScope
 
-from .conftest import World, ask, wait_until
+from .conftest import HTTP, World, ask, wait_until
 from .upstream import KEY, MODEL
 
 CHAT = "/v1/chat/completions"
@@ -19,7 +19,7 @@ CHAT = "/v1/chat/completions"
 
 def post(world: World, content: bytes, key: str = "acme", path: str = CHAT) -> httpx.Response:
     headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
-    return httpx.post(f"{world.url}{path}", headers=headers, content=content, timeout=30)
+    return HTTP.post(f"{world.url}{path}", headers=headers, content=content, timeout=30)
 
 
 def nothing_was_used(world: World) -> None:
@@ -46,7 +46,7 @@ def test_a_wrong_or_expired_key(shared: World, key: str) -> None:
 
 @pytest.mark.parametrize("value", ["", "Bearer", "Basic acme", "Bearer \xff\xfe", "acme"])
 def test_a_malformed_authorization(shared: World, value: str) -> None:
-    answer = httpx.post(
+    answer = HTTP.post(
         f"{shared.url}{CHAT}", headers={"authorization": value.encode("latin-1")}, content=b"{}"
     )
     assert answer.status_code == 401
@@ -129,7 +129,7 @@ def test_a_request_that_could_exceed_the_budget(shared: World) -> None:
 def test_a_budget_is_spent_exactly_and_no_further(world: World) -> None:
     spent, answered = 0, 0
     headers, body = {"authorization": "Bearer poor"}, {"model": "little", "messages": [], "max_tokens": 1}
-    while (answer := httpx.post(f"{world.url}{CHAT}", headers=headers, json=body)).status_code == 200:
+    while (answer := HTTP.post(f"{world.url}{CHAT}", headers=headers, json=body)).status_code == 200:
         usage = answer.json()["usage"]
         answered += 1
         spent += usage["prompt_tokens"] + 3 * usage["completion_tokens"]
@@ -226,7 +226,7 @@ def test_what_is_no_json_object(shared: World, content: bytes) -> None:
 def test_values_that_decide_about_cost_are_read_strictly(
     shared: World, more: dict[str, Any], param: str
 ) -> None:
-    answer = httpx.post(
+    answer = HTTP.post(
         f"{shared.url}{CHAT}",
         headers={"authorization": "Bearer acme"},
         json={"model": "little", "messages": [], **more},
@@ -246,9 +246,9 @@ def test_a_body_of_100_mb_takes_no_memory(world: World) -> None:
 
     # Both announced and not: the client gets to read the refusal, whole.
     headers = {"authorization": "Bearer acme"}
-    chunked = httpx.post(f"{world.url}{CHAT}", headers=headers, content=pieces(), timeout=60)
+    chunked = HTTP.post(f"{world.url}{CHAT}", headers=headers, content=pieces(), timeout=60)
     headers["content-length"] = str(100 * 2**20)
-    announced = httpx.post(f"{world.url}{CHAT}", headers=headers, content=pieces(), timeout=60)
+    announced = HTTP.post(f"{world.url}{CHAT}", headers=headers, content=pieces(), timeout=60)
     for answer in (chunked, announced):
         assert (answer.status_code, answer.json()["error"]["code"]) == (413, "body_too_large")
     grown_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib
@@ -266,7 +266,7 @@ def test_other_routes_and_methods(shared: World) -> None:
         ("DELETE", "/v1/models", 405),
         ("GET", "/v1/models/../../etc/passwd", 404),
     ):
-        answer = httpx.request(method, f"{shared.url}{path}", headers={"authorization": "Bearer acme"})
+        answer = HTTP.request(method, f"{shared.url}{path}", headers={"authorization": "Bearer acme"})
         assert answer.status_code == status
         error = answer.json()["error"]
         assert set(error) >= {"message", "type", "param", "code"}
@@ -301,7 +301,7 @@ def test_too_many_requests_at_once(idle_world: World) -> None:
 
 def test_health_and_metrics_tell_strangers_nothing(world: World) -> None:
     ask(world.client())
-    assert httpx.get(f"{world.url}/health").json() == {"status": "ok"}
-    text = httpx.get(f"{world.url}/metrics").text
+    assert HTTP.get(f"{world.url}/health").json() == {"status": "ok"}
+    text = HTTP.get(f"{world.url}/metrics").text
     assert "bruk_gateway_usage_records_total 1" in text
     assert all(word not in text for word in ("acme", "little", "127.0.0.1"))
