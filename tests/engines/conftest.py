@@ -65,22 +65,24 @@ class Works:
         return self.until(engine, handle, lambda status: status.observed in ENDED)
 
     def until(self, engine: LocalEngine, handle: str, true: Callable[[Status], bool]) -> Status:
-        wait_for(lambda: true(engine.poll([handle])[0]))
+        wait_for(lambda: true(engine.poll([handle])[0]), lambda: f"{engine.poll([handle])}")
         return engine.poll([handle])[0]
 
     def said(self, engine: LocalEngine, handle: str, text: str) -> str:
         """Wait until the run has said ``text``; all that it has said."""
-        wait_for(lambda: text in engine.logs(handle, 0, 10**6)[0].decode())
+        wait_for(
+            lambda: text in engine.logs(handle, 0, 10**6)[0].decode(), lambda: f"{engine.poll([handle])}"
+        )
         return engine.logs(handle, 0, 10**6)[0].decode()
 
 
-def wait_for(true: Callable[[], bool]) -> None:
+def wait_for(true: Callable[[], bool], found: Callable[[], str] = str) -> None:
     """Patience for a machine that others load, not a measure of anything."""
     for _ in range(9000):
         if true():
             return
         time.sleep(0.01)
-    raise AssertionError("it never came")
+    raise AssertionError(f"it never came; {found()}")
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -196,7 +197,8 @@ def test_the_workers_of_a_real_torchrun_checkpoint_and_end(works: Works) -> None
     env = {"PATH": os.environ["PATH"], "OMP_NUM_THREADS": "1"}
     both = (DeviceSet("node-1", (0, 1)),)
     handle = engine.launch(works.command(torchrun, "run-a", env=env, placement=both))
-    wait_for(lambda: engine.logs(handle, 0, 10**6)[0].count(b"up\n") == 2)
+    # The workers write unbuffered, so that their lines may mix.
+    wait_for(lambda: engine.logs(handle, 0, 10**6)[0].count(b"up") == 2, lambda: _found(works, handle))
     assert works.until(engine, handle, lambda status: status.processes >= 3).observed is Observed.RUNNING
     engine.stop(handle, 30)
     status = works.end(engine, handle)
@@ -205,3 +207,10 @@ def test_the_workers_of_a_real_torchrun_checkpoint_and_end(works: Works) -> None
     saved = [(works.folder / "run-a" / f"checkpoint{rank}").read_text() for rank in (0, 1)]
     assert saved == ["whole", "whole"]
     assert works.left(handle) == []
+
+
+def _found(works: Works, handle: str) -> str:
+    """What a failure needs to say: the run's state, its processes and its output."""
+    engine = works.engine()
+    commands = [Path(f"/proc/{each.pid}/cmdline").read_bytes() for each in works.left(handle)]
+    return f"{engine.poll([handle])}\n{commands}\n{engine.logs(handle, 0, 10**5)[0].decode()}"

@@ -5,6 +5,7 @@ never copied here (see ``records``). A damaged entry is kept, because strays may
 """
 
 import fcntl
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -88,12 +89,14 @@ class Index:
     def get(self, handle: str) -> Entry | None:
         """The entry of that handle; None if there is none."""
         known = _HANDLE.fullmatch(handle)
-        if known is None or not self._path(handle).exists():
+        if known is None:
             return None
-        content = records.read(self._path(handle)) or {}
         try:
+            content = json.loads(self._path(handle).read_bytes())
             folder = Path(content["folder"])
             placement = tuple(DeviceSet(node, tuple(devices)) for node, devices in content["placement"])
+        except FileNotFoundError:
+            return None
         except (KeyError, TypeError, ValueError):
             folder, placement = None, ()
         return Entry(handle, known[1], int(known[2]), self.mark(handle), placement, folder)

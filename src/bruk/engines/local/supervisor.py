@@ -52,6 +52,7 @@ class Supervisor:
         self._disk_base_bytes = 0
         self._disk_next = 0.0
         self._cgroup = ""
+        self._killing_tick_s = KILLING_TICK_S
 
     def start(self) -> None:
         """Write who supervises, then start the command.
@@ -129,7 +130,9 @@ class Supervisor:
 
     def _patience_s(self) -> float:
         if self.killed:
-            return KILLING_TICK_S
+            # What the kernel holds in an uninterruptible wait is not worth asking for all the time.
+            self._killing_tick_s = min(self._killing_tick_s * 1.5, TICK_S)
+            return self._killing_tick_s
         if self.deadline is not None or self.status is not None:
             return ENDING_TICK_S
         if self.order.time_limit_s is None:
