@@ -125,6 +125,13 @@ def test_the_local_key_stops_everything_without_control(site: SiteUnderTest) -> 
     answer = local_answer(site.home)
     assert answer is not None
     assert (answer.generation, answer.processes_left, answer.stopped) == (hold.generation, 0, 1)
+    release_local_hold(site.home, "operator", "", site.clock)
+    site.clock.advance(60_000)
+    raise_local_hold(site.home, "operator", "smoke in hall 2", site.clock)
+    site.drive()
+    answer = local_answer(site.home)
+    assert answer is not None
+    assert answer.stopped == 0, "what an earlier turn of the key ended is not counted again"
     assert site.seen().interrupted
     assert "smoke in hall 2" in site.seen().detail
     told = site.report().local_hold

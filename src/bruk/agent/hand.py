@@ -196,7 +196,8 @@ class Hand:
             course.save(phase=Phase.LIVE, handle=status.handle)
         if course.record.handle == status.handle:
             course.status = status
-            log.info("run %s adopted: %s", status.run, status.observed.value)
+            if course.record.may_live:
+                log.info("run %s adopted: %s", status.run, status.observed.value)
 
     def _find_again(self, course: Course) -> None:
         record = course.record
@@ -328,7 +329,8 @@ class Hand:
         known = self._local_answer
         if left:
             generation = known.generation if known else 0
-        answer = LocalAnswer(generation, left, self._stopped(), now_ms)
+        stopped = self._stopped_locally() if self._key.local else known.stopped if known else 0
+        answer = LocalAnswer(generation, left, stopped, now_ms)
         if known is None or replace(known, at_ms=now_ms) != answer:
             try:
                 write_local_answer(self._home, answer)
@@ -355,6 +357,12 @@ class Hand:
         return self._stopped_before + sum(
             course.record.held and course.record.phase in over for course in self._courses.values()
         )
+
+    def _stopped_locally(self) -> int:
+        """Runs that ended under a hold since the site's own key was turned off."""
+        since_ms = self._key.local.raised_at_ms if self._key.local else 0
+        records = [course.record for course in self._courses.values()]
+        return sum(record.held and (record.ended_at_ms or 0) >= since_ms for record in records)
 
     def _local(self) -> Hold | None:
         return replace(self._key.local, target=self._means.site) if self._key.local else None
