@@ -64,6 +64,7 @@ def bruk(platform, monkeypatch, tmp_path, capfdbinary):
     return run
 
 
+@pytest.mark.slow
 def test_an_operators_whole_session(bruk, platform, tmp_path):
     """One story, because each step stands on the ones before it."""
     # Sites, tenants, projects, keys, prices, budgets.

@@ -179,7 +179,7 @@ def ledger(
     )
     total = sum(entry.amount_microeur for entry in entries)
     if entries:
-        output.say(f"{len(entries):,} entries, {show_eur(total)} EUR.")
+        output.say(f"Entries: {len(entries):,}. Together: {show_eur(total)} EUR.")
 
 
 @ledger_app.command("export")
@@ -285,4 +285,4 @@ def invoice_verify(
     json: JsonOption = False,
 ) -> None:
     """Verify an invoice offline. Exit status 8 if it fails."""
-    verify.document(ctx, file, key, pin, json)
+    verify.document(ctx, file, "invoice", key, pin, json)

@@ -48,8 +48,12 @@ def add_to(app: typer.Typer) -> None:
 
 def doctor(
     ctx: typer.Context,
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of control.")] = 8610,
-    gateway_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the gateway.")] = 8611,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Port of control; the last one, or 8610.")
+    ] = None,
+    gateway_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Port of the gateway; the last one, or 8611.")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Check this machine: home, database, keys, ports, disk, Python packages, optional programs.
@@ -57,13 +61,15 @@ def doctor(
     Exit status 1 if something is wrong; what is merely lacking is optional.
     """
     chosen = settings(ctx)
+    here = port or _port_of(chosen, "url") or 8610
+    gateway = gateway_port or _port_of(chosen, "gateway_url") or 8611
     checks = [
         check_home(chosen.home),
         check_database(chosen.home / "bruk.sqlite3"),
         check_keys(chosen.home / "keys"),
         check_remembered(chosen),
-        check_port("control", f"http://127.0.0.1:{port}/api/v1/status"),
-        check_port("gateway", f"http://127.0.0.1:{gateway_port}/v1/models"),
+        check_port("control", f"http://127.0.0.1:{here}/api/v1/status"),
+        check_port("gateway", f"http://127.0.0.1:{gateway}/v1/models"),
         check_disk(chosen.home),
         *(check_package(name) for name in ("torch", "transformers", "tokenizers", "safetensors")),
         check_program("bwrap", "runs of different projects cannot be isolated here", "bubblewrap"),
@@ -79,6 +85,14 @@ def doctor(
         )
     if wrong:
         raise typer.Exit(FAILED)
+
+
+def _port_of(chosen: Settings, what: str) -> int | None:
+    """The port of an address that ``cli.json`` remembers; None if it has none that can be used."""
+    try:
+        return urlsplit(str(chosen.remembered().get(what, ""))).port
+    except (BrukError, ValueError):
+        return None
 
 
 def check_home(home: Path) -> Check:

@@ -78,7 +78,7 @@ def receipt_verify(
     json: JsonOption = False,
 ) -> None:
     """Verify a receipt offline. Exit status 8 if it fails."""
-    verify.document(ctx, file, key, pin, json)
+    verify.document(ctx, file, "switch-receipt", key, pin, json)
 
 
 def show(document: dict[str, Any]) -> None:

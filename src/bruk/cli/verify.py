@@ -1,6 +1,7 @@
 """Offline verification at the command line: keys in, a report out, exit status 8 when it fails."""
 
 import json as jsonlib
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,6 +25,7 @@ PinOption = Annotated[
     str | None,
     typer.Option("--pin", help="The one key to trust: its id (16 hexadecimal digits) or ed25519:..."),
 ]
+_KEY_ID = re.compile(r"[0-9a-f]{16}")
 READ_BYTES_MAX = 8 * 1024 * 1024
 
 
@@ -43,11 +45,21 @@ def export(
     _report(verify_export(file, keyring, known), json)
 
 
-def document(ctx: typer.Context, file: Path, key_file: Path | None, pin: str | None, json: bool) -> None:
-    """Verify a receipt or an invoice and end with the fitting exit status."""
-    from bruk.seal import verify_document_file
+def document(
+    ctx: typer.Context, file: Path, kind: str, key_file: Path | None, pin: str | None, json: bool
+) -> None:
+    """Verify a sealed document of a kind and end with the fitting exit status."""
+    from dataclasses import replace
 
-    _report(verify_document_file(file, _keyring(ctx, key_file, pin, list)), json)
+    from bruk.seal import Problem, SignedDocument, verify_document_file
+
+    report = verify_document_file(file, _keyring(ctx, key_file, pin, list))
+    if report.ok:
+        found = SignedDocument.from_bytes(file.read_bytes()).kind
+        if found != kind:
+            wrong = Problem("document_malformed", f"It is of kind {found!r}, not {kind!r}.")
+            report = replace(report, problem=wrong)
+    _report(report, json)
 
 
 def save_document(found: dict[str, Any], path: Path) -> None:
@@ -91,10 +103,10 @@ def _keyring(
             output.note(f"Checked against the keys in {source}; --key takes another operator's.")
         return ring
     known = [item.public_key for item in ring.keys] if ring else []
+    if not _KEY_ID.fullmatch(pin):
+        raise InvalidInput(f"--pin {pin!r} is neither 16 hexadecimal digits nor a key like ed25519:...")
     matching = [key for key in [*known, *([] if key_file else carried())] if key.key_id == pin]
-    if not matching:
-        where = str(key_file) if key_file else "the file or in this home"
-        raise InvalidInput(f"No key with the id {pin!r} is in {where}; give the operator's key with --key")
+    # Where nobody has that key, nothing is trusted, and verification fails and says by whom it was signed.
     return Keyring.of(matching[:1])
 
 

@@ -65,7 +65,7 @@ def why(ctx: typer.Context, workload: WorkloadArgument, json: JsonOption = False
     if view.waiting_for is not None:
         _show_reason(view.waiting_for)
     elif found.outcome is not Outcome.OPEN:
-        output.say(found.outcome_detail or f"It has {found.outcome.value}.")
+        output.say(found.outcome_detail or "It waits for nothing and has ended.")
     else:
         output.say("It waits for nothing.")
     for placement in answer.placements:

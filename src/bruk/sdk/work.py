@@ -124,8 +124,7 @@ class Workloads:
         """The progress that a run (the newest if none is named) wrote, as JSON lines, from ``offset``
         [bytes]."""
         path = f"/workloads/{segment(workload)}/progress"
-        params = {"offset": offset} if run is None else {"offset": offset, "run": run}
-        return self._transport.request("GET", path, params=params).content
+        return self._transport.request("GET", path, params={"run": run, "offset": offset}).content
 
     def wait(self, workload: str, timeout_s: float | None = None) -> Workload:
         """Wait until a workload has ended, and return it.
