@@ -211,9 +211,14 @@ def _show_estimate(costs: "Estimate", json: bool) -> None:
 
 def _agree() -> None:
     """Ask on a terminal; elsewhere, whoever wrote the script has agreed."""
-    if sys.stdin.isatty() and sys.stdout.isatty() and not typer.confirm("Submit it?", default=True):
+    if on_terminal() and not typer.confirm("Submit it?", default=True):
         output.note("Nothing was submitted.")
         raise typer.Exit(FAILED)
+
+
+def on_terminal() -> bool:
+    """Whether a person sits at both ends."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def _json_table(path: Path) -> dict[str, Any]:

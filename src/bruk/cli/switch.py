@@ -13,6 +13,7 @@ from bruk.cli.output import JsonOption
 from bruk.cli.quantity import duration_s
 from bruk.cli.settings import client, settings
 from bruk.model.errors import InvalidInput, NotFound
+from bruk.model.name import check_name
 
 if TYPE_CHECKING:
     from bruk.sdk import Client
@@ -130,7 +131,7 @@ def _local(ctx: typer.Context, site: str | None, reason: str, *, raised: bool, j
     """Write the site's own key into its agent's home; the agent there obeys it."""
     if not site:
         raise InvalidInput("--local needs --site NAME, the site that this machine serves.")
-    home = settings(ctx).home / "sites" / site
+    home = settings(ctx).home / "sites" / check_name(site, "site")
     if not home.is_dir():
         raise NotFound(f"This machine serves no site {site!r}: there is no folder {home}. Give --home.")
     from bruk.agent import local_hold
