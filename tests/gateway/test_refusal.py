@@ -1,5 +1,6 @@
 """What the official client sees when a gateway refuses, and that refusing leaves everything as it was."""
 
+import contextlib
 import resource
 import socket
 import time
@@ -255,6 +256,22 @@ def test_a_body_of_100_mb_takes_no_memory(world: World) -> None:
     assert grown_kib < 60 * 1024
     nothing_was_used(world)
     assert ask(world.client()).model == "little"
+
+
+def test_a_head_without_end_takes_no_memory(shared: World) -> None:
+    port = int(shared.url.rsplit(":", 1)[1])
+    for bomb in (b"a: " + b"x" * 2**20, b"a: b\r\n" * 2**17):
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+            connection.sendall(b"GET /health HTTP/1.1\r\nhost: x\r\n")
+            sent = 0
+            with contextlib.suppress(ConnectionError):
+                while sent < 64:
+                    connection.sendall(bomb)
+                    sent += 1
+            assert sent < 64, "the connection is closed long before"
+    # What is just short enough is served.
+    answer = HTTP.get(f"{shared.url}/health", headers={"a": "x" * 60_000})
+    assert answer.status_code == 200
 
 
 def test_other_routes_and_methods(shared: World) -> None:

@@ -20,6 +20,7 @@ from bruk.gateway.account import Accounts
 from bruk.gateway.admit import Admission
 from bruk.gateway.app import create_app
 from bruk.gateway.book import UsageBook
+from bruk.gateway.heads import protocol
 from bruk.gateway.lease import LeaseHolder
 from bruk.gateway.limits import Limits
 from bruk.gateway.relay import Relay
@@ -128,6 +129,7 @@ class Gateway:
                 config = uvicorn.Config(
                     create_app(self),
                     interface="asgi3",
+                    http=protocol(),
                     proxy_headers=False,
                     log_config=None,
                     access_log=False,
