@@ -162,17 +162,21 @@ def _projects(connection: Connection, gateway: str, here: Site, now_ms: int) -> 
 
 
 def _topped_up(connection: Connection, piece: Slice, rest_microeur: int) -> Slice:
-    """Grant more when the gateway's unspent part runs low and the budget has a rest.
+    """Grant more when the gateway's unspent part runs low and the budget has a rest; take back what
+    the budget no longer has.
 
-    ``rest_microeur`` already has every gateway's unspent part taken off.
+    ``rest_microeur`` already has every gateway's unspent part taken off. What is taken back may
+    still be spent until the gateway has this lease, or until its lease before ended.
     """
-    unspent = piece.granted_microeur - piece.settled_microeur
+    unspent = max(0, piece.granted_microeur - piece.settled_microeur)
     more = min(SLICE_MICROEUR - unspent, rest_microeur)
-    if more <= 0:
+    if rest_microeur < 0:
+        more = max(rest_microeur, -unspent)
+    if more == 0 or (more < 0 <= rest_microeur):
         return piece
-    grown = replace(piece, granted_microeur=piece.granted_microeur + more)
-    money.set_slice(connection, grown)
-    return grown
+    changed = replace(piece, granted_microeur=piece.granted_microeur + more)
+    money.set_slice(connection, changed)
+    return changed
 
 
 def _models(connection: Connection, now_ms: int) -> list[ModelRoute]:

@@ -9,7 +9,7 @@ from bruk.model.run import Run
 from bruk.model.workload import Outcome, Workload
 from bruk.sdk.answers import Estimate, Why, WorkloadView
 from bruk.sdk.errors import WAITED_TOO_LONG, SdkError
-from bruk.sdk.transport import Transport, segment
+from bruk.sdk.transport import PAGE_ITEMS, Transport, segment
 from bruk.wire.requests import JobBody
 
 POLL_S = 0.5
@@ -36,14 +36,20 @@ class Workloads:
         return self._transport.load(Estimate, self._transport.send("POST", "/jobs/estimate", body))
 
     def list(
-        self, *, project: str | None = None, kind: str | None = None, open: bool | None = None
+        self,
+        *,
+        project: str | None = None,
+        kind: str | None = None,
+        open: bool | None = None,
+        page_items: int = PAGE_ITEMS,
     ) -> Iterator[WorkloadView]:
         """Workloads, newest first, each with its runs and what it waits for.
 
         Args:
             open: True: only those that have not ended.
+            page_items: how many to ask for at a time.
         """
-        params = {"project": project, "kind": kind, "open": open}
+        params = {"project": project, "kind": kind, "open": open, "limit": page_items}
         return self._transport.items("/workloads", WorkloadView, params)
 
     def get(self, workload: str) -> WorkloadView:

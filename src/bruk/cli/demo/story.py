@@ -1,0 +1,74 @@
+"""The story, step by step. A step that did not happen ends it with an error and an exit status."""
+
+import json as json_format
+import signal
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bruk.cli.demo import acts
+from bruk.cli.demo.cast import Cast, agents_ready, enter
+from bruk.cli.demo.scene import DemoFailed, Scene, bruk_up, fresh_home
+from bruk.cli.demo.screen import Screen
+
+
+@dataclass
+class Story:
+    """What has happened so far, and what the summary says of it."""
+
+    scene: Scene
+    cast: Cast
+    screen: Screen
+    summary: dict[str, Any] = field(default_factory=dict)
+
+
+def demo(home: Path | None, *, once: bool, json: bool) -> None:
+    """Play the demo in a fresh home.
+
+    Args:
+        home: a new or empty folder; None takes a temporary one.
+        once: end when all steps are done; else stay up until Ctrl-C.
+        json: print one JSON object last on stdout; the story then goes to stderr.
+
+    Raises:
+        BrukError: a step did not happen; the message says which and why.
+    """
+    chosen = fresh_home(home)
+    screen = Screen(to_stderr=json)
+    began = time.monotonic()
+    screen.console.print(f"[bold]Bruk comes up[/bold] in {chosen}")
+    with bruk_up(chosen) as scene:
+        cast = enter(scene.operator)
+        screen.say("two sites on this machine: essonne (FR) and borlange (SE); three tenants:")
+        screen.say(
+            "Lutèce Santé may run in France only, Nordlys Media in France and Sweden, Rheinwerk in Germany."
+        )
+        screen.say("This machine cannot keep tenants' runs apart, and its operator accepted that in writing.")
+        story = Story(scene, cast, screen)
+        acts.until("both agents", 60, lambda: agents_ready(scene.operator))
+        for act in (acts.train, acts.validate, acts.serve, acts.refuse, acts.bill):
+            act(story)
+        story.summary["seconds"] = round(time.monotonic() - began)
+        screen.console.print(f"\n[bold]Done in {story.summary['seconds']} s.[/bold]")
+        if json and once:
+            print(json_format.dumps(story.summary), flush=True)
+        if once:
+            acts.leave(story)
+            return
+        screen.console.print(f"   Console  {scene.login_url}  (this link works once)")
+        screen.console.print(f"   Gateway  {scene.gateway_url}/v1   home {chosen}")
+        screen.console.print("   It stays up until Ctrl-C.")
+        if json:
+            print(json_format.dumps(story.summary), flush=True)
+        _wait_for_the_end(scene)
+
+
+def _wait_for_the_end(scene: Scene) -> None:
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    while not ended.wait(0.5):
+        if scene.process.poll() is not None:
+            raise DemoFailed(f"'bruk up' ended by itself; its log is {scene.home / 'up.log'}")
