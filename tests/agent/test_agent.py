@@ -226,6 +226,20 @@ def test_the_loop_survives_a_control_that_is_away_or_says_nonsense(server: Serve
     assert len(world.launched) == 1
 
 
+def test_an_engine_that_is_away_at_the_start_is_asked_again(server: Server, tmp_path: Path) -> None:
+    world = MockWorld(unreachable="the cluster is away")
+
+    async def live() -> None:
+        async with running(tmp_path, server, MockEngine(WallClock(), world)):
+            server.control.want(order())
+            await asyncio.sleep(0.2)
+            assert server.control.requests == [], "nothing is said before it is known what runs"
+            world.unreachable = ""
+            await until(server, lambda seen: seen.observed is Observed.RUNNING)
+
+    asyncio.run(asyncio.wait_for(live(), 30))
+
+
 def test_a_home_has_one_agent(server: Server, tmp_path: Path) -> None:
     from bruk.journal import JournalLocked
 

@@ -327,3 +327,25 @@ def test_two_runs_on_one_device_do_not_live_together(site: SiteUnderTest) -> Non
     assert site.seen("run_2").exit_code == 126
     assert "run_1" in site.seen("run_2").detail
     assert site.seen("run_3").observed is Observed.RUNNING
+
+
+def test_after_the_end_no_step_does_anything(site: SiteUnderTest) -> None:
+    site.control.want(order())
+    site.hand.take(site.control.answer(site.report()), site.clock.now_ms())
+    site.hand.close()
+    assert not site.drive(1000)
+    assert not site.world.launched
+
+
+def test_a_fetch_ends_early_when_its_run_is_not_wanted_any_more(site: SiteUnderTest) -> None:
+    text = site.control.put("text", b"x" * 1000)
+
+    def stop_midway(digest: str, offset: int) -> object:
+        site.hand.courses()[0].give_up()
+        return fetch(digest, offset)
+
+    fetch, site.control.fetch = site.control.fetch, stop_midway  # type: ignore[method-assign]
+    site.control.want(order(inputs=[text]))
+    site.exchange()
+    part = site.home / "cache" / "parts" / text.digest
+    assert part.stat().st_size == 100, "one block came before it was given up, and is kept"

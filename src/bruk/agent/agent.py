@@ -21,7 +21,7 @@ from bruk.agent.replica import HealthProbe, http_health
 from bruk.agent.stage import Stager
 from bruk.agent.sync import ControlAway, ControlRefused, HttpTransport, Transport
 from bruk.agent.tail import Shipper
-from bruk.engines.base import Engine
+from bruk.engines.base import Engine, EngineError
 from bruk.journal import Journal
 from bruk.model.clock import Clock
 from bruk.model.errors import BrukError
@@ -108,11 +108,10 @@ class Agent:
     async def run(self) -> None:
         """Recover, then work until cancelled. Running work goes on.
 
-        Raises:
-            EngineError: the engine cannot say what runs, so there is no safe way to begin.
+        While the engine cannot say what runs there is no safe way to begin, so it asks again.
         """
         try:
-            await asyncio.to_thread(self.hand.recover)
+            await self._recover()
             # The first report says what is here, so one step comes before it.
             await asyncio.to_thread(self.hand.drive, self._clock.now_ms())
             async with asyncio.TaskGroup() as group:
@@ -121,6 +120,16 @@ class Agent:
                 group.create_task(self._ship())
         finally:
             await self._close()
+
+    async def _recover(self) -> None:
+        failures = 0
+        while True:
+            try:
+                return await asyncio.to_thread(self.hand.recover)
+            except (EngineError, OSError) as error:
+                failures += 1
+                log.error("the agent cannot begin: %s; it asks again", error)
+                await asyncio.sleep(self._settings.pause_ms(failures) / 1000)
 
     def close(self) -> None:
         """Let go of the home; for an agent whose ``run`` is not used."""
@@ -215,11 +224,7 @@ class Agent:
 
 
 async def run_until_signalled(agent: Agent) -> None:
-    """Run the agent until SIGTERM or SIGINT; what ``bruk agent`` awaits.
-
-    Raises:
-        EngineError: as ``Agent.run``.
-    """
+    """Run the agent until SIGTERM or SIGINT; what ``bruk agent`` awaits."""
     task = asyncio.ensure_future(agent.run())
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
