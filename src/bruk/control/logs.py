@@ -52,6 +52,11 @@ class LogStore:
                 file.write(fresh)
         return have + len(fresh)
 
+    def size(self, run: str, stream: Stream) -> int:
+        """How much a run has written so far [bytes]."""
+        path = self._path(run, stream)
+        return path.stat().st_size if path.exists() else 0
+
     def read(
         self, run: str, stream: Stream, offset: int = 0, limit: int = CHUNK_BYTES_MAX
     ) -> tuple[bytes, int]:

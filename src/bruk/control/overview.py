@@ -14,13 +14,13 @@ from bruk.facility.accelerator import accelerator
 from bruk.facility.carbon import mean_day_intensity
 from bruk.facility.power import device_power_w
 from bruk.model.errors import NotFound
-from bruk.model.ledger import LedgerEntry, Resource
+from bruk.model.ledger import LedgerEntry, Price, Resource
 from bruk.model.run import Run
 from bruk.model.site import Node, NodeHealth, Site
 from bruk.model.switch import Hold
 from bruk.model.tenant import Actor, Project, Role, Tenant, User
 from bruk.model.workload import Wanted, Workload, WorkloadKind
-from bruk.store import extracts, people, places, work
+from bruk.store import extracts, money, people, places, work
 from bruk.store import switch as switch_store
 from bruk.store.extracts import LedgerSum
 from bruk.wire import codec
@@ -235,3 +235,11 @@ def callable_endpoints(control: Control, actor: Actor) -> list[Workload]:
             or "*" in item.endpoint.tenants
         )
     ]
+
+
+def prices_now(control: Control) -> list[Price]:
+    """The version of every price that is in force now; prices are no secret."""
+    now_ms = control.clock.now_ms()
+    with control.read() as connection:
+        found = [price for price in money.prices(connection) if price.effective_from_ms <= now_ms]
+    return list({(price.resource, price.item): price for price in found}.values())

@@ -1,0 +1,245 @@
+"""Who may come in, what every form must carry, what every answer carries.
+
+A person is known by a session cookie that scripts cannot read and other sites cannot send. Every form
+carries a token made from that session with a secret of this process; without it nothing is changed.
+Errors become pages here, once. Look next at ``login`` for how a session begins.
+"""
+
+import hashlib
+import hmac
+import logging
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends, Form, Header, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, RedirectResponse
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+
+from bruk.console.rendering import page
+from bruk.control import access, overview
+from bruk.control.control import Control
+from bruk.model.errors import BrukError, ErrorKind, Forbidden, InvalidInput, Unauthenticated
+from bruk.model.tenant import Actor, Role
+from bruk.wire.problem import HTTP_STATUS
+
+log = logging.getLogger(__name__)
+
+SESSION_COOKIE = "bruk_session"
+BODY_BYTES_MAX = 256 * 1024
+STREAMS_MAX = 500
+
+CONTENT_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": CONTENT_POLICY,
+    "X-Frame-Options": "DENY",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+    "Cache-Control": "no-store",
+}
+
+
+class FormStale(Forbidden):
+    """A form without the token of this session: forged, or older than this process."""
+
+    code = "form_stale"
+
+
+class BodyTooLarge(InvalidInput):
+    """More bytes than any form of ours has."""
+
+    code = "body_too_large"
+
+
+class TooManyStreams(BrukError):
+    """More pages are open than this process keeps fresh at once."""
+
+    code = "too_many_streams"
+    kind = ErrorKind.UNAVAILABLE
+
+
+@dataclass
+class Console:
+    """What every page works with.
+
+    Attributes:
+        gateway_url: where the gateway is now, such as ``http://127.0.0.1:8611``.
+        form_secret: made when this process starts; forms are signed with it.
+        streams: event streams that are open now.
+    """
+
+    control: Control
+    gateway_url: Callable[[], str]
+    form_secret: bytes
+    cloud_name: str = "Bruk"
+    streams: int = 0
+
+    def form_token(self, secret: str) -> str:
+        """The token that every form of a session carries."""
+        return hmac.new(self.form_secret, secret.encode(), hashlib.sha256).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """A person with a session, and what pages offer them; control decides all the same."""
+
+    actor: Actor
+    name: str
+    secret: str
+    form_token: str
+
+    @property
+    def operates(self) -> bool:
+        return self.actor.role is Role.OPERATOR
+
+    @property
+    def audits(self) -> bool:
+        return self.actor.role in (Role.OPERATOR, Role.AUDITOR)
+
+    @property
+    def works(self) -> bool:
+        return self.actor.role is not Role.AUDITOR
+
+    @property
+    def administers(self) -> bool:
+        return self.actor.role in (Role.OPERATOR, Role.TENANT_ADMIN)
+
+
+class PageRoute(APIRoute):
+    """A route whose errors are pages and whose answers carry the headers above."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        answer = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            try:
+                await _bound_body(request)
+                response = await answer(request)
+            except BrukError as error:
+                response = problem(request, error)
+            except RequestValidationError as error:
+                response = problem(request, _explained(error))
+            except HTTPException as error:
+                response = problem(request, InvalidInput(f"the request cannot be used: {error.detail}"))
+            except Exception:
+                log.exception("the page %s failed", request.url.path)
+                response = problem(request, BrukError("this page failed; the operator's log says why"))
+            for name, value in HEADERS.items():
+                response.headers.setdefault(name, value)
+            return response
+
+        return handle
+
+
+async def _bound_body(request: Request) -> None:
+    """Read a form's body, never more than the limit, whether or not its length was announced."""
+    if request.method in ("GET", "HEAD"):
+        return
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > BODY_BYTES_MAX:
+            raise BodyTooLarge(f"a form here has at most {BODY_BYTES_MAX} bytes")
+    request._body = bytes(body)
+
+
+def _explained(error: RequestValidationError) -> InvalidInput:
+    faults = [f"{fault['loc'][-1]}: {fault['msg']}" for fault in error.errors()[:3]]
+    return InvalidInput("; ".join(faults))
+
+
+def problem(request: Request, error: BrukError) -> Response:
+    """An error as a page in plain words, with its code; as JSON for scripts; a login where one helps."""
+    status = HTTP_STATUS[error.kind]
+    if error.code == "body_too_large":
+        status = 413
+    if error.kind is ErrorKind.UNAUTHENTICATED and request.url.path != "/login":
+        if request.headers.get("HX-Request"):
+            return Response(status_code=401, headers={"HX-Redirect": "/login"})
+        if request.method == "GET" and "application/json" not in request.headers.get("accept", ""):
+            return RedirectResponse("/login", status_code=303)
+    if "application/json" in request.headers.get("accept", ""):
+        return JSONResponse({"error": {"code": error.code, "message": error.message}}, status_code=status)
+    if request.headers.get("HX-Request"):
+        return Response(error.message, status_code=status, media_type="text/plain")
+    return page(request, "problem.html", status=status, status_code=status, error=error)
+
+
+def console_of(request: Request) -> Console:
+    """What ``create_router`` put at every request's side."""
+    console = request.state.console
+    assert isinstance(console, Console)
+    return console
+
+
+def control_of(request: Request) -> Control:
+    """Control, for pages."""
+    return console_of(request).control
+
+
+ControlOf = Annotated[Control, Depends(control_of)]
+
+
+def visitor(request: Request) -> Visitor:
+    """Whose session this is.
+
+    Raises:
+        Unauthenticated: nobody's, or it has ended.
+    """
+    console = console_of(request)
+    secret = request.cookies.get(SESSION_COOKIE, "")
+    actor = access.actor_of(console.control, secret) if secret else None
+    if actor is None or actor.kind != "user":
+        raise Unauthenticated("log in first: ask your operator for a login link")
+    found = Visitor(actor, overview.me(console.control, actor).name, secret, console.form_token(secret))
+    request.state.visitor = found
+    return found
+
+
+Seen = Annotated[Visitor, Depends(visitor)]
+
+
+def check_token(given: str, expected: str) -> None:
+    """Compare a form's token in constant time.
+
+    Raises:
+        FormStale: it is another.
+    """
+    if not hmac.compare_digest(given.encode(), expected.encode()):
+        raise FormStale("this form is out of date or did not come from this console: go back, reload, retry")
+
+
+def check_origin(request: Request) -> None:
+    """Refuse what the browser itself says another site sent.
+
+    Raises:
+        FormStale: another site did.
+    """
+    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        raise FormStale("this form was sent by another site: nothing was changed")
+
+
+def poster(request: Request, seen: Seen, form_token: Annotated[str, Form(max_length=200)] = "") -> Visitor:
+    """Whose form this is, once its token is checked."""
+    check_origin(request)
+    check_token(form_token, seen.form_token)
+    return seen
+
+
+def caller(request: Request, seen: Seen, bruk_form: Annotated[str, Header(max_length=200)] = "") -> Visitor:
+    """Whose script this is, once its token is checked."""
+    check_origin(request)
+    check_token(bruk_form, seen.form_token)
+    return seen
+
+
+Posting = Annotated[Visitor, Depends(poster)]
+Calling = Annotated[Visitor, Depends(caller)]

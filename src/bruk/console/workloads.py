@@ -1,0 +1,173 @@
+"""Workloads: the list, and one of them with its runs, log, loss, cost and reason for waiting."""
+
+import codecs
+import re
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from bruk.console import charts
+from bruk.console.door import ControlOf, PageRoute, Posting, Seen
+from bruk.console.rendering import environment, page
+from bruk.control import jobs, overview
+from bruk.control.control import Control
+from bruk.control.logs import Stream
+from bruk.model.tenant import Actor
+from bruk.model.workload import Workload, WorkloadKind
+from bruk.store.work import RunRecord
+from bruk.wire import codec
+
+router = APIRouter(route_class=PageRoute)
+
+SHOWN = 50
+LOG_BYTES = 64 * 1024
+# A curve is drawn from at most this much of a run's progress file.
+PROGRESS_BYTES_MAX = 4 << 20
+TRACES_MAX = 20
+
+# Colours and cursor movements of terminals, and other control characters that no page can show.
+_CONTROLS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+Filter = Annotated[str, Query(max_length=200)]
+
+
+@router.get("/workloads")
+def listing(
+    request: Request,
+    visitor: Seen,
+    control: ControlOf,
+    kind: Literal["", "job", "endpoint"] = "",
+    state: Literal["", "open", "waiting", "ended"] = "",
+    project: Filter = "",
+    after: Filter = "",
+) -> Response:
+    """Newest first, with what is wanted, observed and waited for kept apart."""
+    found = jobs.listing(
+        control,
+        visitor.actor,
+        project=project or None,
+        kind=WorkloadKind(kind) if kind else None,
+        open_={"open": True, "waiting": True, "ended": False}.get(state),
+        after=after,
+        limit=SHOWN + 1,
+    )
+    reasons = jobs.waiting(control)
+    shown = found[:SHOWN]
+    if state == "waiting":
+        shown = [item for item in shown if item.id in reasons]
+    return page(
+        request,
+        "workloads.html",
+        live={"list": "live/workloads.html"},
+        section="workloads",
+        shown=shown,
+        more=found[SHOWN - 1].id if len(found) > SHOWN else "",
+        reasons=reasons,
+        runs={item.id: jobs.records(control, visitor.actor, item.id) for item in shown},
+        projects=overview.projects(control, visitor.actor),
+        kind=kind,
+        state=state,
+        project=project,
+    )
+
+
+@router.get("/workloads/{workload}")
+def one(request: Request, workload: str, visitor: Seen, control: ControlOf) -> Response:
+    """Everything about one workload."""
+    actor = visitor.actor
+    view = jobs.view(control, actor, workload)
+    records = jobs.records(control, actor, workload)
+    text, tail = _log(control, actor, workload, None, None)
+    parts = {"facts": "live/facts.html", "runs": "live/runs.html"}
+    if view.workload.kind is WorkloadKind.JOB:
+        parts["curve"] = "live/curve.html"
+    return page(
+        request,
+        "workload.html",
+        live=parts,
+        watch=f"workload={view.workload.id}",
+        section="workloads",
+        view=view,
+        item=view.workload,
+        records=records,
+        reason=view.waiting_for,
+        spec=_spec(view.workload),
+        sums=overview.sums(control, actor, workload),
+        names=overview.names(control, actor),
+        curve=charts.curve(_traces(control, records)),
+        log=text,
+        tail=tail,
+    )
+
+
+def _spec(workload: Workload) -> dict[str, object]:
+    """The specification without what was left at nothing."""
+    return {
+        name: value for name, value in codec.dump(workload.spec).items() if value not in ("", [], {}, None)
+    }
+
+
+def _traces(control: Control, records: list[RunRecord]) -> list[charts.Trace]:
+    found = []
+    for record in records[-TRACES_MAX:]:
+        data = b""
+        while len(data) < PROGRESS_BYTES_MAX:
+            piece, _ = control.logs.read(record.run.id, Stream.PROGRESS, len(data))
+            if not piece:
+                break
+            data += piece
+        found.append(charts.read_trace(record.run.attempt, data))
+    return found
+
+
+def _log(
+    control: Control, actor: Actor, workload: str, run: str | None, offset: int | None
+) -> tuple[str, dict[str, object]]:
+    """A piece of a run's log, and where to go on: after it, or at the beginning of a newer run.
+
+    Without an offset, the last piece of what is there.
+    """
+    runs = [record.run for record in jobs.records(control, actor, workload)]
+    if not runs:
+        return "", {"run": "", "offset": 0, "more": False}
+    chosen = run or runs[-1].id
+    size = control.logs.size(chosen, Stream.LOG)
+    start = max(0, size - LOG_BYTES) if offset is None else offset
+    data, following, _ = jobs.output_of(control, actor, workload, chosen, Stream.LOG, start, LOG_BYTES)
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    text = _CONTROLS.sub("", decoder.decode(data))
+    # A character that is cut in two is left for the next piece.
+    following -= len(decoder.getstate()[0])
+    if start and offset is None:
+        text = "… what came before is left out here …\n" + text.split("\n", 1)[-1]
+    ended = next(item.ended for item in runs if item.id == chosen)
+    if not data and ended and chosen != runs[-1].id:
+        newest = runs[-1]
+        return f"\n── run {newest.attempt} at {newest.site} ──\n", {
+            "run": newest.id,
+            "offset": 0,
+            "more": True,
+        }
+    return text, {"run": chosen, "offset": following, "more": len(data) == LOG_BYTES}
+
+
+@router.get("/workloads/{workload}/log")
+def log_tail(
+    workload: str,
+    visitor: Seen,
+    control: ControlOf,
+    run: Filter = "",
+    offset: Annotated[int, Query(ge=0, le=2**53)] = 0,
+) -> HTMLResponse:
+    """What a log has beyond an offset, with the mark that asks for what comes after it."""
+    text, tail = _log(control, visitor.actor, workload, run or None, offset)
+    template = environment().get_template("log.html")
+    return HTMLResponse(template.render(log=text, tail=tail, workload=workload))
+
+
+@router.post("/workloads/{workload}/cancel")
+def cancel(workload: str, visitor: Posting, control: ControlOf) -> Response:
+    """Stop wanting it."""
+    jobs.cancel(control, visitor.actor, workload)
+    return RedirectResponse(f"/workloads/{workload}", status_code=303)
