@@ -138,13 +138,18 @@ def _projects(connection: Connection, gateway: str, here: Site, now_ms: int) -> 
     tenants = {tenant.name: tenant for tenant in people.tenants(connection)}
     sites = places.sites(connection)
     found = []
+    # Projects of one tenant share its budget, so what one was granted here is gone for the next.
+    granted: dict[str, int] = {}
     for project in people.projects(connection):
         law = tenants[project.tenant].residency.narrowed(project.residency)
         refusal = law.refusal(here.country, here.operator, here.name)
         rest = left[project.id].left_microeur
         piece = slices.get(project.id, Slice(gateway, project.id, 0, 0))
         if rest is not None:
-            piece = _topped_up(connection, piece, rest)
+            before = piece.granted_microeur
+            piece = _topped_up(connection, piece, rest - granted.get(project.tenant, 0))
+            grown = max(0, piece.granted_microeur - before)
+            granted[project.tenant] = granted.get(project.tenant, 0) + grown
         found.append(
             ProjectGrant(
                 id=project.id,
