@@ -1,31 +1,27 @@
-"""Prices, budgets, the ledger and invoices."""
+"""Prices, budgets and the ledger."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bruk.cli import output, verify
+from bruk.cli import output
 from bruk.cli.output import JsonOption
 from bruk.cli.people import budget_fields
 from bruk.cli.quantity import microeur, moment_ms, show_eur, show_grams, show_kwh, show_moment
 from bruk.cli.settings import client
-from bruk.cli.verify import KeyOption, PinOption
-from bruk.model.errors import InvalidInput
 
 PANEL = "Prices and bills"
 
 price_app = typer.Typer(no_args_is_help=True, help="Prices: only followed by newer ones, never changed.")
 budget_app = typer.Typer(no_args_is_help=True, help="Most that a tenant or a project may spend.")
 ledger_app = typer.Typer(invoke_without_command=True, help="What was used, by whom, where, at which price.")
-invoice_app = typer.Typer(no_args_is_help=True, help="Numbered, signed invoices that add up.")
 
 
 def add_to(app: typer.Typer) -> None:
     app.add_typer(price_app, name="price", rich_help_panel=PANEL)
     app.add_typer(budget_app, name="budget", rich_help_panel=PANEL)
     app.add_typer(ledger_app, name="ledger", rich_help_panel=PANEL)
-    app.add_typer(invoice_app, name="invoice", rich_help_panel=PANEL)
 
 
 @price_app.command("set")
@@ -195,94 +191,3 @@ def ledger_export(
         output.show_json({"file": str(file), "size_bytes": size_bytes})
     else:
         output.say(f"{file}: {size_bytes:,} bytes. 'bruk audit verify {file}' checks it offline.")
-
-
-@invoice_app.command("issue")
-def invoice_issue(
-    ctx: typer.Context,
-    tenant: Annotated[str, typer.Argument(help="Name of the tenant.")],
-    since: Annotated[
-        str | None, typer.Option("--from", help="From this moment; all that is open if left out.")
-    ] = None,
-    until: Annotated[str | None, typer.Option("--to", help="Up to this moment; now if left out.")] = None,
-    json: JsonOption = False,
-) -> None:
-    """Issue the next numbered invoice of a tenant."""
-    from bruk.cli.request import built
-    from bruk.wire.requests import InvoiceBody
-
-    body = built(
-        InvoiceBody,
-        tenant=tenant,
-        from_ms=0 if since is None else moment_ms(since),
-        to_ms=None if until is None else moment_ms(until),
-    )
-    with client(ctx) as control:
-        answer = control.invoices.issue(body)
-    if json:
-        output.show_json(answer)
-        return
-    total = answer.document["body"]["total_microeur"]
-    output.say(f"Invoice {answer.number} of {answer.tenant}: {show_eur(total)} EUR.")
-
-
-@invoice_app.command("ls")
-def invoice_ls(ctx: typer.Context, json: JsonOption = False) -> None:
-    """List the invoices."""
-    with client(ctx) as control:
-        invoices = list(control.invoices.list())
-    if json:
-        output.show_json(invoices)
-        return
-    output.table(
-        ["Invoice", "Tenant", "From", "To", ">EUR"],
-        (
-            [
-                invoice.number,
-                invoice.tenant,
-                show_moment(invoice.from_ms),
-                show_moment(invoice.to_ms),
-                show_eur(invoice.total_microeur),
-            ]
-            for invoice in invoices
-        ),
-    )
-
-
-@invoice_app.command("show")
-def invoice_show(
-    ctx: typer.Context,
-    number: Annotated[str, typer.Argument(help="Number of the invoice.")],
-    form: Annotated[str, typer.Option("--format", help="text, html, csv or json.")] = "text",
-    save: Annotated[
-        Path | None, typer.Option("--save", help="Write the signed document to this file, for verification.")
-    ] = None,
-    json: JsonOption = False,
-) -> None:
-    """Show an invoice, or save its signed document."""
-    if form not in {"text", "html", "csv", "json"}:
-        raise InvalidInput(f"--format {form!r} is none of text, html, csv and json")
-    with client(ctx) as control:
-        if save is not None or json or form == "json":
-            document = control.invoices.get(number)
-        else:
-            typer.echo(control.invoices.document(number, form).decode("utf-8", "replace"))
-            return
-    if save is not None:
-        verify.save_document(document, save)
-    if json or form == "json":
-        output.show_json(document)
-    else:
-        output.say(f"{save} written. 'bruk invoice verify {save} --key KEYFILE' checks it offline.")
-
-
-@invoice_app.command("verify")
-def invoice_verify(
-    ctx: typer.Context,
-    file: Annotated[Path, typer.Argument(help="File that 'bruk invoice show --save' wrote.")],
-    key: KeyOption = None,
-    pin: PinOption = None,
-    json: JsonOption = False,
-) -> None:
-    """Verify an invoice offline. Exit status 8 if it fails."""
-    verify.document(ctx, file, "invoice", key, pin, json)

@@ -16,6 +16,8 @@ from bruk.cli import (
     billing,
     data,
     doctor,
+    invoice,
+    key,
     model,
     people,
     places,
@@ -71,18 +73,23 @@ def root(
     ctx.obj = Settings(home=home.expanduser(), url=url, token=token)
 
 
-platform.add_to(app)
-switch.add_to(app)
-places.add_to(app)
-people.add_to(app)
-billing.add_to(app)
-data.add_to(app)
-submit.add_to(app)
-work.add_to(app)
-model.add_to(app)
-receipt.add_to(app)
-audit.add_to(app)
-doctor.add_to(app)
+for room in (
+    platform,
+    switch,
+    places,
+    people,
+    key,
+    billing,
+    invoice,
+    data,
+    submit,
+    work,
+    model,
+    receipt,
+    audit,
+    doctor,
+):
+    room.add_to(app)
 
 
 def run(arguments: list[str] | None = None) -> None:

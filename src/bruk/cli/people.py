@@ -1,14 +1,13 @@
-"""Tenants, their people, their projects, and the projects' keys."""
+"""Tenants, their people and their projects."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bruk.cli import output
 from bruk.cli.output import JsonOption
-from bruk.cli.quantity import duration_ms, microeur, moment_ms, show_duration, show_eur, show_moment
-from bruk.cli.settings import ProjectOption, client, needed_project
-from bruk.model.errors import InvalidInput
+from bruk.cli.quantity import duration_ms, microeur, show_duration, show_eur, show_moment
+from bruk.cli.settings import client
 from bruk.model.tenant import Residency, Role
 
 if TYPE_CHECKING:
@@ -34,14 +33,12 @@ DisplayOption = Annotated[str, typer.Option("--display-name", help="Name for peo
 tenant_app = typer.Typer(no_args_is_help=True, help="Who pays, and where their data may be.")
 user_app = typer.Typer(no_args_is_help=True, help="People.")
 project_app = typer.Typer(no_args_is_help=True, help="A tenant's pieces of work.")
-key_app = typer.Typer(no_args_is_help=True, help="API keys of a project.")
 
 
 def add_to(app: typer.Typer) -> None:
     app.add_typer(tenant_app, name="tenant", rich_help_panel=PANEL)
     app.add_typer(user_app, name="user", rich_help_panel=PANEL)
     app.add_typer(project_app, name="project", rich_help_panel=PANEL)
-    app.add_typer(key_app, name="key", rich_help_panel=PANEL)
 
 
 @tenant_app.command("add")
@@ -210,96 +207,6 @@ def project_ls(ctx: typer.Context, json: JsonOption = False) -> None:
     )
 
 
-@key_app.command("create")
-def key_create(
-    ctx: typer.Context,
-    project: ProjectOption = None,
-    name: Annotated[str, typer.Option("--name", help="Name for people.")] = "",
-    expires: Annotated[
-        str | None, typer.Option("--expires", help="After a span like 30d, or at a moment like 2027-01-31.")
-    ] = None,
-    json: JsonOption = False,
-) -> None:
-    """Create an API key; its secret is shown only now."""
-    from bruk.cli.request import built
-    from bruk.wire.requests import KeyBody
-
-    with client(ctx) as control:
-        until_ms = None if expires is None else _end_ms(expires, control.now_ms)
-        body = built(KeyBody, name=name, expires_at_ms=until_ms)
-        key, secret = control.projects.add_key(needed_project(project), body)
-    if json:
-        output.show_json({"key": key, "secret": secret})
-        return
-    output.note(f"Key {key.id} of {key.project}; the secret is shown only now.")
-    output.say(secret)
-
-
-@key_app.command("ls")
-def key_ls(ctx: typer.Context, project: ProjectOption = None, json: JsonOption = False) -> None:
-    """List a project's keys, or those of all projects."""
-    with client(ctx) as control:
-        names = [project] if project else [item.id for item in control.projects.list()]
-        keys = [key for name in names for key in control.projects.keys(name)]
-    if json:
-        output.show_json([_without_hash(output.dumped(key)) for key in keys])
-        return
-    output.table(
-        ["Key", "Project", "Name", "Begins with", "Created", "Ends", "Disabled"],
-        (
-            [
-                key.id,
-                key.project,
-                key.name,
-                key.prefix,
-                show_moment(key.created_at_ms),
-                "never" if key.expires_at_ms is None else show_moment(key.expires_at_ms),
-                key.disabled,
-            ]
-            for key in keys
-        ),
-    )
-
-
-@key_app.command("expire")
-def key_expire(
-    ctx: typer.Context,
-    key: Annotated[str, typer.Argument(help="Identifier of the key.")],
-    when: Annotated[
-        str, typer.Option("--in", help="After a span like 7d, at a moment like 2027-01-31, or 'now'.")
-    ] = "now",
-    json: JsonOption = False,
-) -> None:
-    """Set the end of a key."""
-    from bruk.cli.request import built
-    from bruk.wire.requests import KeyChange
-
-    with client(ctx) as control:
-        body = built(KeyChange, expires_at_ms=_end_ms(when, control.now_ms))
-        changed = control.projects.change_key(key, body)
-    if json:
-        output.show_json(_without_hash(output.dumped(changed)))
-    else:
-        output.say(f"Key {key} ends {show_moment(changed.expires_at_ms)}.")
-
-
-@key_app.command("disable")
-def key_disable(
-    ctx: typer.Context,
-    key: Annotated[str, typer.Argument(help="Identifier of the key.")],
-    json: JsonOption = False,
-) -> None:
-    """Disable a key: effective at once, at every gateway."""
-    from bruk.wire.requests import KeyChange
-
-    with client(ctx) as control:
-        changed = control.projects.change_key(key, KeyChange(disabled=True))
-    if json:
-        output.show_json(_without_hash(output.dumped(changed)))
-    else:
-        output.say(f"Key {key} is disabled.")
-
-
 def show_residency(residency: Residency) -> str:
     """Where work may run, in a few words."""
     parts = [
@@ -335,18 +242,3 @@ def _residency(
         "operators": operators or [],
         "sites": sites or [],
     }
-
-
-def _end_ms(text: str, now_ms: Any) -> int:
-    """The moment of ``now``, of a span from control's now on, or of a date."""
-    if text == "now":
-        return int(now_ms())
-    try:
-        span_ms = duration_ms(text)
-    except InvalidInput:
-        return moment_ms(text)
-    return int(now_ms()) + span_ms
-
-
-def _without_hash(key: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in key.items() if name != "secret_hash"}

@@ -41,7 +41,7 @@ A job file; all of it is optional but a name and either a command or a recipe:
   recipe = "pretrain"         # or finetune, evaluate; instead of a command
   purpose = "train"           # or fine_tune, evaluate, batch, other
   outputs = \\["model"]         # kept from BRUK_OUTPUT_DIR on success
-  model = "acme-1"            # register the output as a model of this name
+  model = "acme-1"            # register the output 'model' so named
   evaluates = "acme-1"        # the model that an evaluation is about
   sites = \\["essonne"]         # any that your law allows if left out
   time_limit = "2h"           # or time_limit_s = 7200
@@ -68,6 +68,40 @@ A job file; all of it is optional but a name and either a command or a recipe:
 """
 
 
+WordsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[JOB.TOML | -- COMMAND...]", help="A job file, or a command."),
+]
+NameOption = Annotated[str | None, typer.Option(help="Name of the job.")]
+ProjectOption = Annotated[
+    str | None,
+    typer.Option("--project", "-p", help="The project, written tenant/name, or BRUK_PROJECT."),
+]
+PriorityOption = Annotated[int | None, typer.Option(min=0, max=100, help="0 (lowest) to 100.")]
+PurposeOption = Annotated[str | None, typer.Option(help="train, fine_tune, evaluate, batch or other.")]
+RecipeOption = Annotated[str | None, typer.Option(help="A bundled recipe instead of a command.")]
+ConfigOption = Annotated[Path | None, typer.Option(help="JSON file with the recipe's configuration.")]
+NodesOption = Annotated[int | None, typer.Option(min=1, help="Nodes, all started together.")]
+DevicesOption = Annotated[int | None, typer.Option(min=1, help="Devices on each node.")]
+AcceleratorOption = Annotated[list[str] | None, typer.Option(help="Accelerator that will do; repeat.")]
+MemoryOption = Annotated[str | None, typer.Option(help="Memory on each node, like 16GiB.")]
+InputOption = Annotated[list[str] | None, typer.Option(help="NAME=ARTIFACT, by id or name; repeat.")]
+OutputOption = Annotated[list[str] | None, typer.Option("--output", help="Output to keep; repeat.")]
+EnvOption = Annotated[list[str] | None, typer.Option(help="NAME=VALUE; repeat.")]
+ModelOption = Annotated[str | None, typer.Option(help="Register the output 'model' under this name.")]
+EvaluatesOption = Annotated[str | None, typer.Option(help="The model that an evaluation is about.")]
+SiteOption = Annotated[list[str] | None, typer.Option(help="Site that will do; repeat.")]
+TimeLimitOption = Annotated[str | None, typer.Option(help="Longest run, like 2h.")]
+GraceOption = Annotated[str | None, typer.Option(help="Time to write a checkpoint, like 30s.")]
+DiskOption = Annotated[str | None, typer.Option(help="Most that may be written, like 20GiB.")]
+RetriesOption = Annotated[int | None, typer.Option(min=0, max=100, help="Attempts after a failure.")]
+EstimateOption = Annotated[bool, typer.Option("--estimate", help="Only say what it would cost.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+IdempotencyKeyOption = Annotated[
+    str | None, typer.Option(help="Submitting again with the same key submits nothing new.")
+]
+
+
 def add_to(app: typer.Typer) -> None:
     app.command(
         "submit",
@@ -79,38 +113,30 @@ def add_to(app: typer.Typer) -> None:
 
 def submit(
     ctx: typer.Context,
-    words: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[JOB.TOML | -- COMMAND...]", help="A job file, or a command."),
-    ] = None,
-    name: Annotated[str | None, typer.Option(help="Name of the job.")] = None,
-    project: Annotated[
-        str | None,
-        typer.Option("--project", "-p", help="The project, written tenant/name, or BRUK_PROJECT."),
-    ] = None,
-    priority: Annotated[int | None, typer.Option(min=0, max=100, help="0 (lowest) to 100.")] = None,
-    purpose: Annotated[str | None, typer.Option(help="train, fine_tune, evaluate, batch or other.")] = None,
-    recipe: Annotated[str | None, typer.Option(help="A bundled recipe instead of a command.")] = None,
-    config: Annotated[Path | None, typer.Option(help="JSON file with the recipe's configuration.")] = None,
-    nodes: Annotated[int | None, typer.Option(min=1, help="Nodes, all started together.")] = None,
-    devices: Annotated[int | None, typer.Option(min=1, help="Devices on each node.")] = None,
-    accelerator: Annotated[list[str] | None, typer.Option(help="Accelerator that will do; repeat.")] = None,
-    memory: Annotated[str | None, typer.Option(help="Memory on each node, like 16GiB.")] = None,
-    input: Annotated[list[str] | None, typer.Option(help="NAME=ARTIFACT, by id or name; repeat.")] = None,
-    keep: Annotated[list[str] | None, typer.Option("--output", help="Output to keep; repeat.")] = None,
-    env: Annotated[list[str] | None, typer.Option(help="NAME=VALUE; repeat.")] = None,
-    model: Annotated[str | None, typer.Option(help="Register the output of this name as a model.")] = None,
-    evaluates: Annotated[str | None, typer.Option(help="The model that an evaluation is about.")] = None,
-    site: Annotated[list[str] | None, typer.Option(help="Site that will do; repeat.")] = None,
-    time_limit: Annotated[str | None, typer.Option(help="Longest run, like 2h.")] = None,
-    grace: Annotated[str | None, typer.Option(help="Time to write a checkpoint, like 30s.")] = None,
-    disk: Annotated[str | None, typer.Option(help="Most that may be written, like 20GiB.")] = None,
-    retries: Annotated[int | None, typer.Option(min=0, max=100, help="Attempts after a failure.")] = None,
-    estimate: Annotated[bool, typer.Option("--estimate", help="Only say what it would cost.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    idempotency_key: Annotated[
-        str | None, typer.Option(help="Submitting again with the same key submits nothing new.")
-    ] = None,
+    words: WordsArgument = None,
+    name: NameOption = None,
+    project: ProjectOption = None,
+    priority: PriorityOption = None,
+    purpose: PurposeOption = None,
+    recipe: RecipeOption = None,
+    config: ConfigOption = None,
+    nodes: NodesOption = None,
+    devices: DevicesOption = None,
+    accelerator: AcceleratorOption = None,
+    memory: MemoryOption = None,
+    input: InputOption = None,
+    keep: OutputOption = None,
+    env: EnvOption = None,
+    model: ModelOption = None,
+    evaluates: EvaluatesOption = None,
+    site: SiteOption = None,
+    time_limit: TimeLimitOption = None,
+    grace: GraceOption = None,
+    disk: DiskOption = None,
+    retries: RetriesOption = None,
+    estimate: EstimateOption = False,
+    yes: YesOption = False,
+    idempotency_key: IdempotencyKeyOption = None,
     json: JsonOption = False,
 ) -> None:
     request = _request(words or [])

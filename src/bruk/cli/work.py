@@ -39,7 +39,9 @@ def ps(
     from itertools import islice
 
     with client(ctx) as control:
-        workloads = control.workloads.list(project=project, kind=kind, open=None if every else True)
+        workloads = control.workloads.list(
+            project=project, kind=kind, open=None if every else True, page_items=min(limit, 200)
+        )
         views = list(islice(workloads, limit))
     if json:
         output.show_json(views)
