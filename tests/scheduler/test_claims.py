@@ -160,3 +160,11 @@ def test_no_node_is_kept_where_a_replica_never_ends(lab, full):
     facts = {"a": RunFacts(), "b": RunFacts(ends_by_ms=lab.NOW_MS)}
     plan = schedule(replace(snapshot, run_facts=facts))
     assert {part.node for row in plan.placements for part in row.devices} == {"n1"}
+
+
+def test_a_job_started_by_this_plan_is_known_to_end(lab):
+    """Otherwise nodes would be kept behind it only from the next plan on."""
+    items = [lab.pending("gang", devices=4, age_ms=AGED_AFTER_MS + 1), lab.pending("urgent", priority=75)]
+    plan = schedule(lab.world(pending=items))
+    assert [placement.pending for placement in plan.placements] == ["urgent"]
+    assert "nodes are kept for it" in plan.waiting[0].reason.summary

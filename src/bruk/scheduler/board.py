@@ -14,6 +14,7 @@ from bruk.model.plan import Placement
 from bruk.model.run import DeviceSet, RunWanted
 from bruk.model.site import Site
 from bruk.model.snapshot import Account, Pending, RunFacts, Snapshot
+from bruk.model.workload import WorkloadKind
 from bruk.scheduler.room import Room
 
 
@@ -57,7 +58,7 @@ class Board:
                 self.grant_left_device_ms[name] = min(grant, self.grant_left_device_ms.get(name, grant))
         self.project_devices: Counter[str] = Counter()
         self.tenant_devices: Counter[str] = Counter()
-        self.facts: dict[str, RunFacts] = snapshot.run_facts
+        self.facts: dict[str, RunFacts] = dict(snapshot.run_facts)
         self.stopping: set[str] = set()
         self.kept_something = False
         # Rises with everything that is given, kept or stopped: equal versions, equal answers.
@@ -111,6 +112,14 @@ class Board:
             placement.devices,
             resources.cpu_milli,
             resources.memory_bytes,
+        )
+        # What this plan starts it does not stop again; that a job ends is known from its time limit.
+        ends = item.kind is WorkloadKind.JOB
+        self.facts[item.id] = RunFacts(
+            item.priority,
+            preemptible=False,
+            model=item.model,
+            ends_by_ms=self.now_ms + item.time_limit_ms if ends else None,
         )
         price_microeur = self.price_microeur(placement.accelerator)
         assert price_microeur is not None, f"{item.id} was placed without a price"

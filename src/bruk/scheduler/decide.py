@@ -2,7 +2,7 @@
 
 Items are tried one by one in order; what one gets, the next does not. Passes over what is left are
 repeated until one starts and stops nothing, since shares have moved and with them for whom room is
-kept. So the plan applied and decided again is empty, and the reasons, which are those of the last
+kept. So a plan applied and decided again starts nothing more, and the reasons, which are those of the last
 pass, speak of the world as the plan leaves it. It must never change the snapshot.
 
 To read in this order: `order`, `filters`, `placement`, `claim`, `explain`.
@@ -41,15 +41,21 @@ def decide(snapshot: Snapshot) -> Plan:
         assert item.resources.nodes >= 1, f"{item.id} asks for no nodes"
         assert item.resources.devices >= 1, f"{item.id} asks for no devices"
     board = Board(snapshot)
+    stopping = frozenset(board.stopping)
     placements: list[Placement] = []
     stopped: list[Eviction] = []
     left = list(snapshot.pending)
     while True:
         done = _look(board, left, snapshot)
-        placements += done.placements
-        stopped += done.evictions
         left = done.left
-        if not (done.placements or done.evictions):
+        if done.placements:
+            # What was to be stopped may not be needed now; the next pass says so anew.
+            placements += done.placements
+            stopped = []
+            board.stopping = set(stopping)
+        elif done.evictions:
+            stopped += done.evictions
+        else:
             return Plan(snapshot.now_ms, tuple(placements), tuple(stopped), tuple(done.waiting))
 
 
