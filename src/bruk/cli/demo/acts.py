@@ -27,7 +27,11 @@ POLL_S = 0.3
 # The switch is turned when this share of the steps is done.
 SWITCH_AT = 0.4
 SITE = "essonne"
-TRAIN: dict[str, Any] = {"preset": "stdlib"}
+TRAIN: dict[str, Any] = {"preset": "stdlib", "seconds_max": 3000}
+# A model that has hardly begun to learn, judged on a part of the held-out files, to be quick.
+SKETCH = "sketch-lm"
+SKETCH_STEPS = 5
+SKETCH_EVALUATION: dict[str, Any] = {"heldout_bytes_max": 40_000}
 # Limits are for a machine that is busy with other things; on an idle one nothing comes near them.
 TRAIN_S = 900.0
 
@@ -79,6 +83,10 @@ def _finished(
         time.sleep(POLL_S)
 
 
+def _watch(story: "Story", job: Workload) -> None:
+    story.screen.training(lambda report: _finished(story, job.id, report))
+
+
 def _collect(story: "Story") -> Artifact:
     folder = story.scene.home / "demo-corpus"
     command = [sys.executable, "-m", "bruk.recipes.corpus", str(folder)]
@@ -105,7 +113,7 @@ def train(story: "Story") -> None:
                     "inputs": {"corpus": corpus.id},
                     "resources": {"devices": 2},
                     "model": MODEL,
-                    "time_limit_s": 600,
+                    "time_limit_s": 3600,
                 },
             }
         )
@@ -213,7 +221,7 @@ def validate(story: "Story") -> None:
         }
     )
     job = operator.workloads.submit(body)
-    screen.training(lambda report: _finished(story, job.id, report))
+    _watch(story, job)
     evaluation = operator.models.get(MODEL).evaluations[-1]
     figures = {name: value / 1_000_000 for name, value in evaluation.figures_micro.items()}
     rows = [
@@ -313,7 +321,24 @@ def refuse(story: "Story") -> None:
     _note(story, "a job that only Germany may run", str(reason.code), words)
     _must(reason.code == "residency", f"the job waits for {reason.code}, not for residency")
     operator.workloads.cancel(job.id)
+    _sketch(story)
     _spend_up(story)
+
+
+def _sketch(story: "Story") -> None:
+    """A model after a few steps of training is evaluated, fails its gate, and is not served."""
+    operator = story.scene.operator
+    corpus = operator.artifacts.find("corpus", MAKER)
+    common = {"inputs": {"corpus": corpus.id}, "resources": {"devices": 1}, "time_limit_s": 600}
+    for name, spec in (
+        ("sketch", {"recipe": "pretrain", "config": {**TRAIN, "steps": SKETCH_STEPS}, "model": SKETCH}),
+        ("evaluate-sketch", {"recipe": "evaluate", "config": SKETCH_EVALUATION, "evaluates": SKETCH}),
+    ):
+        body = JobBody.model_validate({"project": MAKER, "name": name, "spec": {**common, **spec}})
+        job = operator.workloads.submit(body)
+        _watch(story, job)
+    endpoint = EndpointBody(project=MAKER, name=SKETCH, model=SKETCH)
+    _refused(story, "a model that did not pass its gate", lambda: operator.endpoints.add(endpoint))
 
 
 def _spend_up(story: "Story") -> None:

@@ -22,6 +22,7 @@ from bruk.seal import Keyring
 START_S = 60.0
 END_S = 40.0
 RUN_VARIABLE = "BRUK_RUN_ID"
+SUPERVISOR = "bruk.engines.local.supervisor"
 
 
 class DemoFailed(BrukError):
@@ -115,18 +116,22 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def processes_of_runs(home: Path, run: str | None = None) -> list[psutil.Process]:
     """Every living process of a run of this home (or of one run), over all descendants.
 
-    Told by the run's own environment, whatever group, session or parent a process has by now.
+    Told by a process's own environment, whatever group, session or parent it has by now; a run's
+    supervisor by its command line.
     """
+    folder = str(home) + os.sep
     found = []
     for process in psutil.process_iter():
         try:
             if process.status() == psutil.STATUS_ZOMBIE:
                 continue
-            environ = process.environ()
+            environ, command = process.environ(), process.cmdline()
         except (psutil.Error, OSError):
             continue
-        here = environ.get("BRUK_OUTPUT_DIR", "").startswith(str(home) + os.sep)
-        if here and (run is None or environ.get(RUN_VARIABLE) == run):
+        of_run = environ.get("BRUK_OUTPUT_DIR", "").startswith(folder)
+        supervises = SUPERVISOR in command and any(part.startswith(folder) for part in command)
+        named = run is None or environ.get(RUN_VARIABLE) == run or any(run in part for part in command)
+        if (of_run or supervises) and named:
             found.append(process)
     return found
 
