@@ -98,6 +98,7 @@ def tenant_ls(ctx: typer.Context, json: JsonOption = False) -> None:
             ]
             for tenant in tenants
         ),
+        none="No tenants yet. 'bruk tenant add NAME' adds one.",
     )
 
 
@@ -204,6 +205,7 @@ def project_ls(ctx: typer.Context, json: JsonOption = False) -> None:
             ]
             for project in projects
         ),
+        none="No projects yet. 'bruk project add TENANT NAME' adds one.",
     )
 
 

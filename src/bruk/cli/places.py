@@ -92,6 +92,7 @@ def site_ls(ctx: typer.Context, json: JsonOption = False) -> None:
             ]
             for site in sites
         ),
+        none="No sites yet. 'bruk site add' adds one.",
     )
 
 
