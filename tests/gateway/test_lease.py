@@ -6,7 +6,6 @@ from typing import Any
 import openai
 import pytest
 
-from bruk.gateway import Limits
 from bruk.gateway.lease import LEASE_KIND, LeaseHolder, LeaseRefused
 from bruk.gateway.problem import Refusal
 from bruk.model.clock import ManualClock
@@ -160,19 +159,18 @@ def test_a_gateway_closes_when_its_lease_ends_and_opens_with_the_next(world: Wor
     assert ask(world.client()).model == "little"
 
 
-def test_streams_end_some_time_after_the_lease(idle_world: World) -> None:
-    idle_world.limits = Limits(drain_s=0.2)
-    idle_world.start()
-    idle_world.fault("", pause_s=0.05)
-    idle_world.control.life_ms = 400
-    idle_world.control.change()
-    wait_until(lambda: _life_ms(idle_world) == 400, "the short lease is in force")
-    stream = ask(idle_world.client(), stream=True, max_tokens=200)
-    idle_world.control.down = True
+def test_streams_end_with_the_lease(world: World) -> None:
+    world.fault("", pause_s=0.05)
+    stream = ask(world.client(), stream=True, max_tokens=200)
+    next(iter(stream))
+    world.control.life_ms = 400
+    world.control.change()
+    wait_until(lambda: _life_ms(world) == 400, "the short lease is in force")
+    world.control.down = True
     with pytest.raises(openai.APIError, match="lost control"):
         list(stream)
-    idle_world.control.down = False
-    (record,) = idle_world.settled(1)
+    world.control.down = False
+    (record,) = world.settled(1)
     assert (record.status, record.estimated) == ("gateway_ended", True)
     assert 0 < record.tokens_out < 200
 

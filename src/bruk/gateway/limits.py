@@ -17,8 +17,10 @@ class Limits:
         idle_s: longest silence of a replica in the middle of an answer [s].
         connect_s: a replica's time to take a connection [s].
         attempts: replicas tried before the request fails.
-        drain_s: time that running answers get when the process is told to stop, and when the lease has
-            ended; after it they are cut and billed as far as they came [s].
+        drain_s: time that running answers get when the process is told to stop; after it they are cut and
+            billed as far as they came [s].
+        after_lease_s: time that running answers get when the lease has ended. None by default: a receipt of
+            the switch counts a gateway whose lease has ended as off [s].
         discard_bytes, discard_s: how much of a refused body is read and thrown away, so that the client
             gets to read the refusal [bytes, s].
         lease_ms: longest life of a lease that is believed, whatever it says [ms].
@@ -33,6 +35,7 @@ class Limits:
     connect_s: float = 5.0
     attempts: int = 3
     drain_s: float = 30.0
+    after_lease_s: float = 0.0
     discard_bytes: int = 256 * 2**20
     discard_s: float = 10.0
     lease_ms: int = 60_000

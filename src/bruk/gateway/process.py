@@ -157,11 +157,11 @@ class Gateway:
         self.traffic.cut("shutting_down")
 
     async def _guard(self) -> None:
-        """Cut what outlives the lease by too long, try again what the disk refused, close what is idle."""
+        """Cut what outlives the lease, try again what the disk refused, close what is idle."""
         while True:
             await asyncio.sleep(_TICK_S)
             ended_ms = self.leases.ended_for_ms()
-            if ended_ms is not None and ended_ms > self.limits.drain_s * 1000:
+            if ended_ms is not None and ended_ms >= self.limits.after_lease_s * 1000:
                 self.traffic.cut("lease_ended")
             await self.book.retry()
             await self.upstream.sweep()
