@@ -4,6 +4,7 @@ import hashlib
 import io
 import tarfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -160,6 +161,32 @@ def order(run: str = "run_1", **changes: Any) -> RunOrder:
     return RunOrder(**{**fields, **changes})
 
 
+class Deferred(Inline):
+    """A background whose work waits until the test lets it go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._waiting: list[Callable[[], None]] = []
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+
+        def work() -> None:
+            try:
+                future.set_result(fn(*args, **kwargs))
+            except Exception as error:
+                future.set_exception(error)
+
+        self._waiting.append(work)
+        return future
+
+    def go(self) -> None:
+        """Do everything that waits."""
+        waiting, self._waiting = self._waiting, []
+        for work in waiting:
+            work()
+
+
 @dataclass
 class SiteUnderTest:
     """A site whose agent can die and come back; the engine's world outlives it."""
@@ -172,6 +199,7 @@ class SiteUnderTest:
     healthy: Callable[[str], bool] = lambda address: True
     python: str = "/usr/bin/python3"
     energy: Any = None
+    background: Any = field(default_factory=Inline)
     agent: Agent | None = None
 
     @property
@@ -188,7 +216,7 @@ class SiteUnderTest:
                 settings=self.settings,
                 transport=self.control,
                 probe=lambda address: self.healthy(address),
-                background=Inline(),
+                background=self.background,
                 energy=self.energy,
             )
             self.agent.hand.recover()

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from tests.agent.conftest import SITE, SiteUnderTest, order
+from tests.agent.conftest import SITE, Deferred, SiteUnderTest, order
 
 from bruk.agent.local_hold import (
     HOLD_FILE,
@@ -43,6 +43,44 @@ def test_a_hold_is_acknowledged_only_with_no_process_left(site: SiteUnderTest) -
     site.drive(1000)
     said = site.report().acknowledgement
     assert (said.generation, said.processes_left, said.stopped) == (2, 0, 1)
+
+
+def test_a_launch_under_way_counts_as_something_left(site: SiteUnderTest) -> None:
+    site.background = background = Deferred()
+    site.control.want(order())
+    site.exchange()
+    background.go()  # Its inputs are there; now the engine is asked.
+    site.drive()
+    site.control.hold()
+    site.exchange()
+    said = site.report().acknowledgement
+    assert (said.generation, said.processes_left) == (1, 1)
+    background.go()
+    site.drive()
+    assert site.report().acknowledgement.generation == 1
+    site.drive()
+    site.drive()
+    background.go()
+    site.drive()
+    said = site.report().acknowledgement
+    assert (said.generation, said.processes_left, said.stopped) == (2, 0, 1)
+    assert site.seen().interrupted
+
+
+def test_inputs_that_arrive_under_a_hold_wait_for_its_release(site: SiteUnderTest) -> None:
+    site.background = background = Deferred()
+    site.control.want(order())
+    site.exchange()
+    site.control.hold()
+    site.exchange()
+    background.go()
+    site.drive()
+    assert site.report().acknowledgement.generation == 2
+    site.control.release()
+    site.exchange()
+    background.go()
+    site.drive()
+    assert len(site.world.launched) == 1
 
 
 def test_a_hold_stops_a_run_even_when_its_order_still_says_start(site: SiteUnderTest) -> None:
