@@ -38,7 +38,7 @@ def invoice_issue(
     body = built(
         InvoiceBody,
         tenant=tenant,
-        from_ms=0 if since is None else moment_ms(since),
+        from_ms=None if since is None else moment_ms(since),
         to_ms=None if until is None else moment_ms(until),
     )
     with client(ctx) as control:

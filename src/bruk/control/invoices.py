@@ -50,10 +50,14 @@ def issue(control: Control, actor: Actor, body: InvoiceBody) -> InvoiceRow:
         tenant = people.get_tenant(connection, body.tenant)
         # Entries of this very millisecond may still follow, so the period ends before it.
         to_ms = change.now_ms if body.to_ms is None else body.to_ms
-        if not body.from_ms < to_ms <= change.now_ms:
+        before = money.invoices(connection, tenant.name)
+        from_ms = body.from_ms
+        if from_ms is None:
+            from_ms = max((row.to_ms for row in before), default=tenant.created_at_ms)
+        if not from_ms < to_ms <= change.now_ms:
             raise InvalidInput("an invoice's period begins before it ends, and ends now at the latest")
-        for row in money.invoices(connection, tenant.name):
-            if row.from_ms < to_ms and body.from_ms < row.to_ms:
+        for row in before:
+            if row.from_ms < to_ms and from_ms < row.to_ms:
                 raise InvalidInput(
                     f"invoice {row.number} covers part of this period already; begin at {row.to_ms}",
                     invoice=row.number,
@@ -62,14 +66,14 @@ def issue(control: Control, actor: Actor, body: InvoiceBody) -> InvoiceRow:
         number = f"BRUK-{counters.raise_(connection, 'invoice'):06d}"
         seller = counters.setting_of(connection, SELLER_SETTING) or ["The operator of this cloud"]
         header = InvoiceHeader(
-            number, tuple(seller), tenant.name, (tenant.display_name,), change.now_ms, body.from_ms, to_ms
+            number, tuple(seller), tenant.name, (tenant.display_name,), change.now_ms, from_ms, to_ms
         )
         checkpoint = Checkpoint.sign(records.head(connection, records.LEDGER), change.now_ms, control.key)
         entries = _all_entries(connection, tenant.name)
         document = invoice_from_entries(header, entries, _factors(connection), checkpoint.document())
         check_invoice(document, entries)
         sealed = SignedDocument.sign("invoice", document, control.key).document()
-        row = InvoiceRow(number, tenant.name, body.from_ms, to_ms, change.now_ms, sealed)
+        row = InvoiceRow(number, tenant.name, from_ms, to_ms, change.now_ms, sealed)
         money.add_invoice(connection, row)
         change.target, change.detail["total_microeur"] = number, document["total_microeur"]
     return row

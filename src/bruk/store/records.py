@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Table, func, insert, select, update
 from bruk.model.ledger import AuditEntry, LedgerEntry, Resource
 from bruk.seal import GENESIS_HASH, Entry, Head, extend
 from bruk.store import rows
-from bruk.store.tables import account, audit, ledger
+from bruk.store.tables import account, audit, invoice, ledger
 
 LEDGER = "ledger"
 AUDIT = "audit"
@@ -49,9 +49,12 @@ def append_ledger(connection: Connection, entries: Sequence[LedgerEntry]) -> lis
     known = set(connection.execute(select(ledger.c.key).where(ledger.c.key.in_(keys))).scalars())
     added: list[LedgerEntry] = []
     top = head(connection, LEDGER)
-    # Invoices cut the ledger by time of entry, so that time never runs back along the chain, even
-    # when the machine's clock does.
-    newest_ms = connection.execute(select(func.max(ledger.c.at_ms))).scalar() or 0
+    # Invoices cut the ledger by time of entry, so that time never runs back along the chain, nor
+    # behind an invoice, even when the machine's clock does.
+    newest_ms = max(
+        connection.execute(select(func.max(ledger.c.at_ms))).scalar() or 0,
+        connection.execute(select(func.max(invoice.c.to_ms))).scalar() or 0,
+    )
     for entry in entries:
         if entry.key in known:
             continue

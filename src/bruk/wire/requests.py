@@ -280,10 +280,11 @@ class SwitchBody(Shape):
 
 
 class InvoiceBody(Shape):
-    """Issue an invoice over ``[from_ms, to_ms)``; up to now when left out."""
+    """Issue an invoice over ``[from_ms, to_ms)``: from where the tenant's last one ended (or from
+    the tenant's first day) and up to now, where left out."""
 
     tenant: Name
-    from_ms: Millis = 0
+    from_ms: Millis | None = None
     to_ms: Millis | None = None
 
 
