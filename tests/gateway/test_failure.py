@@ -15,6 +15,7 @@ import openai
 import pytest
 
 from bruk.gateway import Limits
+from bruk.gateway.account import Accounts
 from bruk.journal import Journal, JournalFull
 from bruk.wire.gateway import UsageRecord
 
@@ -361,3 +362,31 @@ def test_sigterm_ends_a_process_well(idle_world: World) -> None:
     assert process.wait(15) == 0
     assert len(idle_world.control.ledger) == 1
     assert not journalled(idle_world.home)
+
+
+@pytest.mark.parametrize("fault", ["", "dies", "500", "400", "garbage"])
+def test_no_prompt_and_no_key_is_ever_logged(
+    world: World, fault: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level("DEBUG")
+    prompt = "the-prompt"
+    world.fault(fault)
+    for stream in (False, True):
+        body = {"model": "little", "messages": [{"content": prompt}], "stream": stream, "max_tokens": 5}
+        HTTP.post(f"{world.url}/v1/chat/completions", headers=HEADERS, json=body)
+
+    def defect(self: Accounts, project: str, request: str, bound_microeur: int) -> None:
+        raise KeyError(prompt)
+
+    # A defect of our own, whose message quotes the prompt.
+    monkeypatch.setattr(Accounts, "reserve", defect)
+    answer = HTTP.post(
+        f"{world.url}/v1/chat/completions",
+        headers=HEADERS,
+        json={"model": "little", "messages": [prompt]},
+    )
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal_error")
+    assert "KeyError" in caplog.text
+    assert prompt not in caplog.text + answer.text
+    assert KEY not in caplog.text
+    assert "Bearer acme" not in caplog.text
