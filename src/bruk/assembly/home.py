@@ -73,9 +73,7 @@ class Home:
         if status.st_uid != os.geteuid():
             raise InvalidInput(f"Bruk's home {self.path} belongs to another user; choose another with --home")
         if status.st_mode & 0o077:
-            raise InvalidInput(
-                f"Bruk's home {self.path} is open to other users: run 'chmod 700 {self.path}'"
-            )
+            raise InvalidInput(f"Bruk's home {self.path} is open to other users: run 'chmod 700 {self.path}'")
         for folder in (self.keys, self.artifacts, self.logs, self.path / "sites", self.path / "gateways"):
             folder.mkdir(mode=0o700, exist_ok=True)
 

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from bruk.api import create_api
 from bruk.assembly.home import Home, write_secret
+from bruk.console.router import create_router
 from bruk.control.blobs import BlobStore
 from bruk.control.control import Control
 from bruk.control.logs import LogStore
@@ -61,11 +62,7 @@ def create_app(control: Control) -> FastAPI:
         """Whether control answers. Open: it says nothing else."""
         return {"ok": True}
 
-    try:  # TEMPORARY
-        from bruk.console.router import create_router
-        app.include_router(create_router(control, gateway_url=lambda: control.gateway_url))
-    except ImportError:
-        log.warning("no console")
+    app.include_router(create_router(control, gateway_url=lambda: control.gateway_url))
     return app
 
 

@@ -110,7 +110,7 @@ async def _up(home: Home, port: int, gateway_port: int, once: bool) -> dict[str,
     try:
         while not server.started and not serving.done():
             await asyncio.sleep(0.02)
-        print(_welcome(home, at, login_url), flush=True)
+        print(_welcome(home, at, login_url, not await asyncio.to_thread(_local_sites, control)), flush=True)
         if once:
             await asyncio.wait_for(_all_answer(control, children), READY_S)
         else:
@@ -128,8 +128,8 @@ async def _up(home: Home, port: int, gateway_port: int, once: bool) -> dict[str,
     return {"control": at.control_url, "gateway": at.gateway_url, "home": str(home.path)}
 
 
-def _welcome(home: Home, at: Address, login_url: str) -> str:
-    return (
+def _welcome(home: Home, at: Address, login_url: str, empty: bool) -> str:
+    text = (
         f"Bruk is up.\n"
         f"  Console   {login_url}  (this link works once)\n"
         f"  API       {at.control_url}/api/v1\n"
@@ -137,6 +137,12 @@ def _welcome(home: Home, at: Address, login_url: str) -> str:
         f"  Home      {home.path}\n"
         f"Ctrl-C ends it; running jobs go on and are found again at the next start."
     )
+    if empty:
+        text += (
+            "\nIt has no site yet. In another terminal, with the country and grid zone of this machine:"
+            "\n  bruk site add here --country FR --zone FR"
+        )
+    return text
 
 
 async def _keep(home: Home, control: Control, children: Children, at: Address) -> None:

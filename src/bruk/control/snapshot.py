@@ -7,7 +7,7 @@ from bruk.control.decay import decayed
 from bruk.control.spending import horizon_ms, spending
 from bruk.control.switch import model_of, state
 from bruk.model.ledger import Resource
-from bruk.model.run import RunWanted
+from bruk.model.run import Run, RunWanted
 from bruk.model.site import NodeHealth
 from bruk.model.snapshot import Account, Pending, RunFacts, SiteState, Snapshot
 from bruk.model.workload import JobSpec, Wanted, Workload
@@ -30,20 +30,24 @@ def take(connection: Connection, now_ms: int) -> Snapshot:
         runs=tuple(record.run for record in live),
         holds=(*switch.holds, *switch.local_holds),
         prices_microeur=PriceBook(money.prices(connection)).prices_microeur(Resource.DEVICE_TIME, now_ms),
-        run_facts={record.run.id: _facts(open_.get(record.run.workload)) for record in live},
+        run_facts={record.run.id: _facts(record.run, open_.get(record.run.workload)) for record in live},
     )
 
 
-def _facts(workload: Workload | None) -> RunFacts:
+def _facts(run: Run, workload: Workload | None) -> RunFacts:
     if workload is None:
         return RunFacts(priority=100, preemptible=False)
     spec = workload.spec
+    ends_by_ms = None
+    if isinstance(spec, JobSpec):
+        ends_by_ms = (run.started_at_ms or run.created_at_ms) + spec.time_limit_s * 1000
     return RunFacts(
-        workload.priority,
-        isinstance(spec, JobSpec) and spec.preemptible,
-        model_of(spec),
-        spec.resources.cpu_milli,
-        spec.resources.memory_bytes,
+        priority=workload.priority,
+        preemptible=isinstance(spec, JobSpec) and spec.preemptible,
+        model=model_of(spec),
+        cpu_milli=spec.resources.cpu_milli,
+        memory_bytes=spec.resources.memory_bytes,
+        ends_by_ms=ends_by_ms,
     )
 
 
