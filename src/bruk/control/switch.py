@@ -23,6 +23,9 @@ from bruk.store.switch import ReceiptRow
 from bruk.wire import codec
 
 GENERATION = "switch_generation"
+# A gateway counts its lease from when it arrived, so it may go on for this long after the end that
+# control wrote into it: the longest that an answer may be under way.
+LEASE_SLACK_MS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +147,8 @@ def _enforcers(control: Control, connection: Connection, hold: Hold, row: Receip
         if hold.scope is not HoldScope.SITE or hold.target == site.name:
             found.append(Enforcer(EnforcerKind.AGENT, site.name, since(EnforcerKind.AGENT, site.name)))
     for gateway in places.gateways(connection):
-        ended = gateway.lease_until_ms if (gateway.lease_until_ms or 0) <= now_ms else None
+        until_ms = (gateway.lease_until_ms or 0) + LEASE_SLACK_MS
+        ended = gateway.lease_until_ms if until_ms <= now_ms else None
         said = since(EnforcerKind.GATEWAY, gateway.name)
         found.append(Enforcer(EnforcerKind.GATEWAY, gateway.name, said, ended))
     scheduler = Acknowledgement(EnforcerKind.SCHEDULER, "control", row.generation, now_ms)
