@@ -251,6 +251,7 @@ def _died_before_start(works: Works) -> tuple[object, str]:
     engine = works.engine()
     handle = engine.launch(works.shell("exit 0"))
     works.end(engine, handle)
+    wait_for(lambda: process(works.record().pid) is None)
     order = {"run": "run-a"}
     for path in list(works.at().iterdir()):
         path.unlink()
