@@ -70,7 +70,7 @@ class Database:
 
     def schema_versions(self) -> tuple[str | None, str | None]:
         """The schema's version in the database and the newest one known here."""
-        with self.engine.connect() as connection:
+        with _explained(), self.engine.connect() as connection:
             current = MigrationContext.configure(connection).get_current_revision()
         return current, ScriptDirectory.from_config(self._alembic()).get_current_head()
 
@@ -137,25 +137,28 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.info.get("writes") else "BEGIN")
 
 
+_ADVICE = {
+    "full": "the disk is full; free space, then try again",
+    "readonly": "the database is read-only; check the owner and mode of Bruk's home",
+    "locked": "another process holds the database; stop it, then try again",
+    "unable to open": "the database file cannot be opened; does Bruk's home exist, and is it yours?",
+    "disk I/O error": "the disk refuses; look at the machine's log, then try again",
+}
+_DAMAGED = ("malformed", "not a database")
+
+
 @contextmanager
 def _explained() -> Iterator[None]:
     """Turn the driver's errors about the disk and the connection into one that says what to do."""
     try:
         yield
-    except OperationalError as error:
-        said = str(error.orig)
-        advice = {
-            "full": "the disk is full; free space, then try again",
-            "readonly": "the database is read-only; check the owner and mode of Bruk's home",
-            "locked": "another process holds the database; stop it, then try again",
-            "malformed": "the database is damaged; run 'bruk doctor' and restore the newest backup",
-            "unable to open": "the database file cannot be opened; does Bruk's home exist, and is it yours?",
-        }
-        hint = next((text for word, text in advice.items() if word in said), "see 'bruk doctor'")
-        raise StoreUnavailable(f"the database could not be used ({said}): {hint}") from error
     except DatabaseError as error:
-        if "malformed" in str(error.orig) or "not a database" in str(error.orig):
+        said = str(error.orig)
+        if any(word in said for word in _DAMAGED):
             raise StoreDamaged(
-                "the database is damaged; run 'bruk doctor' and restore the newest backup"
+                f"the database is damaged ({said}); stop Bruk, run 'bruk doctor', restore the newest backup"
             ) from error
-        raise
+        if not isinstance(error, OperationalError):
+            raise
+        hint = next((text for word, text in _ADVICE.items() if word in said), "see 'bruk doctor'")
+        raise StoreUnavailable(f"the database could not be used ({said}): {hint}") from error

@@ -73,7 +73,8 @@ def replace_model(connection: Connection, value: Model) -> None:
 
 def _model(connection: Connection, row: Row[Any]) -> Model:
     found = rows.all_of(
-        connection, select(evaluation).where(evaluation.c.model == row.id).order_by(evaluation.c.at_ms)
+        connection,
+        select(evaluation).where(evaluation.c.model == row.id).order_by(evaluation.c.at_ms, evaluation.c.id),
     )
     return rows.to_value(Model, row, evaluations=tuple(rows.to_value(Evaluation, item) for item in found))
 

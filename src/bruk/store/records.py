@@ -49,17 +49,13 @@ def append_ledger(connection: Connection, entries: Sequence[LedgerEntry]) -> lis
     known = set(connection.execute(select(ledger.c.key).where(ledger.c.key.in_(keys))).scalars())
     added: list[LedgerEntry] = []
     top = head(connection, LEDGER)
-    # Invoices cut the ledger by time of entry, so that time never runs back along the chain, nor
-    # behind an invoice, even when the machine's clock does.
-    newest_ms = max(
-        connection.execute(select(func.max(ledger.c.at_ms))).scalar() or 0,
-        connection.execute(select(func.max(invoice.c.to_ms))).scalar() or 0,
-    )
+    earliest_ms = _earliest_ms(connection)
     for entry in entries:
         if entry.key in known:
             continue
         known.add(entry.key)
-        entry = replace(entry, at_ms=max(entry.at_ms, newest_ms))
+        earliest_ms = max(entry.at_ms, earliest_ms)
+        entry = replace(entry, at_ms=earliest_ms)
         sealed = extend(top, _body(entry))
         top = sealed.head
         added.append(replace(entry, seq=sealed.seq, prev=sealed.prev, hash=sealed.hash))
@@ -68,6 +64,17 @@ def append_ledger(connection: Connection, entries: Sequence[LedgerEntry]) -> lis
         for entry in added:
             _account(connection, entry)
     return added
+
+
+def _earliest_ms(connection: Connection) -> int:
+    """The earliest time that the next entry may bear.
+
+    Invoices cut the ledger by time of entry, so that time never runs back along the chain, nor
+    behind an invoice, even when the machine's clock does.
+    """
+    last_ms = connection.execute(select(ledger.c.at_ms).order_by(ledger.c.seq.desc()).limit(1)).scalar()
+    invoiced_ms = connection.execute(select(func.max(invoice.c.to_ms))).scalar()
+    return max(last_ms or 0, invoiced_ms or 0)
 
 
 def _account(connection: Connection, entry: LedgerEntry) -> None:

@@ -138,6 +138,12 @@ def get_run(connection: Connection, run_id: str) -> RunRecord:
     return _record(rows.one(connection, run, "run", id=run_id))
 
 
+def find_run(connection: Connection, run_id: str) -> RunRecord | None:
+    """The run, or None."""
+    row = connection.execute(select(run).where(run.c.id == run_id)).first()
+    return _record(row) if row else None
+
+
 def runs(
     connection: Connection,
     *,
