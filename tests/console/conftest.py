@@ -1,7 +1,10 @@
 """A cloud with two sites, three tenants and some work, made through control's own doors."""
 
+import copy
+import dataclasses
 import json
 import math
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,6 +55,7 @@ from bruk.wire.requests import (
     UserBody,
 )
 
+START_MS = 1_800_000_000_000 - 9 * 3_600_000
 HTML_NAME = "<script>alert(1)</script><b onclick=x>"
 RTL_NAME = "נורדיק \u202eגזע Ångström & Söner 北"
 
@@ -177,36 +181,55 @@ def _nodes(site: str, accelerator: str, count: int) -> list[NodeReport]:
     ]
 
 
-@pytest.fixture
-def bare(tmp_path: Path) -> Iterator[Cloud]:
-    """An empty cloud with its operator."""
-    database = Database.open(f"sqlite:///{tmp_path}/bruk.sqlite3")
+def _open(home: Path, clock: ManualClock, key: SigningKey) -> Control:
+    database = Database.open(f"sqlite:///{home}/bruk.sqlite3")
     database.migrate()
-    clock = ManualClock(1_800_000_000_000 - 9 * 3_600_000)
-    key = SigningKey.generate()
-    control = Control(
+    return Control(
         database,
         clock,
         key,
         Keyring.of([key.public_key]),
-        BlobStore(tmp_path / "artifacts"),
-        LogStore(tmp_path / "logs"),
-        tmp_path,
+        BlobStore(home / "artifacts"),
+        LogStore(home / "logs"),
+        home,
     )
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Cloud:
+    """A cloud at work, made once; tests get copies of it."""
+    control = _open(tmp_path_factory.mktemp("made"), ManualClock(START_MS), SigningKey.generate())
     user, login, _ = access.first_operator(control)
     operator = Actor("user", user.id, user.role)
-    yield Cloud(control, clock, operator, {"operator": login}, {"operator": operator})
-    database.close()
+    cloud = Cloud(control, control.clock, operator, {"operator": login}, {"operator": operator})  # type: ignore[arg-type]
+    _places_and_people(cloud)
+    _training(cloud)
+    _model(cloud)
+    _serving(cloud)
+    control.database.close()
+    return cloud
 
 
 @pytest.fixture
-def cloud(bare: Cloud) -> Cloud:
-    """A cloud at work."""
-    _places_and_people(bare)
-    _training(bare)
-    _model(bare)
-    _serving(bare)
-    return bare
+def cloud(made: Cloud, tmp_path: Path) -> Iterator[Cloud]:
+    """A cloud at work, a test's own."""
+    home = tmp_path / "home"
+    shutil.copytree(made.control.home, home)
+    clock = copy.copy(made.clock)
+    control = _open(home, clock, made.control.key)
+    yield dataclasses.replace(made, control=control, clock=clock, meters=dict(made.meters))
+    control.database.close()
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Iterator[Cloud]:
+    """An empty cloud with its operator."""
+    clock = ManualClock(START_MS)
+    control = _open(tmp_path, clock, SigningKey.generate())
+    user, login, _ = access.first_operator(control)
+    operator = Actor("user", user.id, user.role)
+    yield Cloud(control, clock, operator, {"operator": login}, {"operator": operator})
+    control.database.close()
 
 
 def _places_and_people(cloud: Cloud) -> None:

@@ -114,12 +114,19 @@ class Visitor:
 
 
 class PageRoute(APIRoute):
-    """A route whose errors are pages and whose answers carry the headers above."""
+    """A route whose errors are pages and whose answers carry the headers above.
+
+    ``create_router`` makes a subclass of it for its console, which is at the side of every request
+    from the first byte on, also of one that cannot be read.
+    """
+
+    console: Console
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         answer = super().get_route_handler()
 
         async def handle(request: Request) -> Response:
+            request.state.console = self.console
             try:
                 await _bound_body(request)
                 response = await answer(request)

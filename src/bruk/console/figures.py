@@ -28,7 +28,11 @@ def euros(microeur: int) -> str:
     """An amount: cents from one euro on, below it the digits that matter."""
     if abs(microeur) >= 1_000_000 or microeur == 0:
         return decimal(round(Fraction(microeur, 10_000)), 2)
-    return decimal(microeur, 6, least_places=2) if abs(microeur) < 10_000 else decimal(microeur // 100, 4)
+    return (
+        decimal(microeur, 6, least_places=2)
+        if abs(microeur) < 10_000
+        else decimal(round(Fraction(microeur, 100)), 4, least_places=2)
+    )
 
 
 def kwh(energy_j: int) -> str:

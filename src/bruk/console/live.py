@@ -13,14 +13,14 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from bruk.console.door import STREAMS_MAX, Console, PageRoute, Seen, TooManyStreams, console_of
+from bruk.console.door import STREAMS_MAX, Console, Seen, TooManyStreams, console_of
 from bruk.control import access, jobs
 from bruk.control.control import Control
 from bruk.control.logs import Stream
 from bruk.model.errors import BrukError
 from bruk.model.tenant import Actor
 
-router = APIRouter(route_class=PageRoute)
+router = APIRouter()
 
 PERIOD_MS = 10_000
 # A watched workload is looked at this often; its log and progress files do not announce themselves.

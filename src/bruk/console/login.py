@@ -11,7 +11,6 @@ from fastapi.responses import RedirectResponse
 from bruk.console.door import (
     SESSION_COOKIE,
     FormStale,
-    PageRoute,
     Posting,
     check_origin,
     check_token,
@@ -22,7 +21,7 @@ from bruk.console.rendering import page
 from bruk.control import access
 from bruk.model.errors import Unauthenticated
 
-router = APIRouter(route_class=PageRoute)
+router = APIRouter()
 
 # Ties the login form to the browser that asked for it, so that nobody logs another's browser in.
 LOGIN_COOKIE = "bruk_login"

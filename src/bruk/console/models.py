@@ -6,7 +6,7 @@ from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
 from bruk.console import charts
-from bruk.console.door import ControlOf, PageRoute, Posting, Seen
+from bruk.console.door import ControlOf, Posting, Seen
 from bruk.console.rendering import page
 from bruk.control import data, endpoints, jobs, models, overview
 from bruk.control.control import Control
@@ -19,7 +19,7 @@ from bruk.model.workload import WorkloadKind
 from bruk.store import goods
 from bruk.wire.requests import EndpointBody
 
-router = APIRouter(route_class=PageRoute)
+router = APIRouter()
 
 REPLICAS_MAX = 1000
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import ValidationError
 
-from bruk.console.door import ControlOf, PageRoute, Posting, Seen, Visitor
+from bruk.console.door import ControlOf, Posting, Seen, Visitor
 from bruk.console.rendering import page
 from bruk.control import access, overview
 from bruk.control.control import Control
@@ -14,7 +14,7 @@ from bruk.model.errors import InvalidInput
 from bruk.wire.codec import explain
 from bruk.wire.requests import KeyBody, KeyChange, UserBody
 
-router = APIRouter(route_class=PageRoute)
+router = APIRouter()
 
 DAY_MS = 86_400_000
 

@@ -12,13 +12,13 @@ from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from bruk.console.door import Calling, ControlOf, PageRoute, Seen, console_of
+from bruk.console.door import Calling, ControlOf, Seen, console_of
 from bruk.console.rendering import page
 from bruk.control import overview
 from bruk.model.errors import BrukError, ErrorKind
 from bruk.model.ledger import Resource
 
-router = APIRouter(route_class=PageRoute)
+router = APIRouter()
 
 CONNECT_S = 5.0
 SILENCE_S = 120.0

@@ -6,6 +6,7 @@ when that still holds, so that nothing on the screen moves without need.
 """
 
 import hashlib
+import json
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -76,6 +77,7 @@ def environment() -> Environment:
         micro=figures.micro,
         words=figures.words,
         short=figures.short,
+        json=lambda value: json.dumps(value, ensure_ascii=False),
         plain=display.plain,
         tone=lambda state: _TONES.get(str(state), "none"),
     )

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Response
+from fastapi.routing import APIRoute
 
 from bruk.console import live, login, models, people, playground, records, sites, switch, workloads
 from bruk.console.assets import assets
@@ -23,13 +24,17 @@ def create_router(control: Control, *, gateway_url: Callable[[], str], cloud_nam
     """
     console = Console(control, gateway_url, control.clock.secret().encode(), cloud_name)
 
-    async def beside(request: Request) -> None:
-        request.state.console = console
+    class Beside(PageRoute):
+        """A route with this console at its side."""
 
-    router = APIRouter(dependencies=[Depends(beside)], route_class=PageRoute, include_in_schema=False)
+    Beside.console = console
+    router = APIRouter(route_class=Beside, include_in_schema=False)
     for room in _ROOMS:
-        router.include_router(room.router)
-
+        for route in room.router.routes:
+            assert isinstance(route, APIRoute), "pages declare plain routes"
+            router.add_api_route(
+                route.path, route.endpoint, methods=list(route.methods or ()), response_model=None
+            )
     router.add_api_route("/static/{name}", file)
 
     @router.get("/{path:path}")

@@ -5,13 +5,13 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
-from bruk.console.door import ControlOf, PageRoute, Posting, Seen
+from bruk.console.door import ControlOf, Posting, Seen
 from bruk.console.rendering import page
 from bruk.control import jobs, models, overview, sites, switch
 from bruk.control.overview import SiteView
 from bruk.model.workload import WorkloadKind
 
-router = APIRouter(route_class=PageRoute)
+router = APIRouter()
 
 NEWEST = 6
 
@@ -29,7 +29,7 @@ def home(request: Request, visitor: Seen, control: ControlOf) -> Response:
     if visitor.audits:
         with control.read() as connection:
             state = switch.state(connection)
-        receipts = switch.receipts(control, actor)[-3:][::-1]
+        receipts = switch.receipts(control, actor)[-NEWEST:][::-1]
     return page(
         request,
         "overview.html",

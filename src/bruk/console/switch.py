@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from bruk.console.door import ControlOf, PageRoute, Posting, Seen
+from bruk.console.door import ControlOf, Posting, Seen
 from bruk.console.rendering import page
 from bruk.control import authorise, jobs, models, overview, switch
 from bruk.control.control import Control
@@ -21,7 +21,7 @@ from bruk.reports import receipt_view
 from bruk.reports.receipt import state_of
 from bruk.seal import SignedDocument
 
-router = APIRouter(route_class=PageRoute)
+router = APIRouter()
 
 # Pages of reports carry their style in themselves and nothing that runs.
 DOCUMENT_POLICY = (
@@ -73,6 +73,7 @@ def turn(
         state = switch.state(connection)
     holds = [hold for hold in state.holds if hold.scope is scope and hold.target == target]
     hold = holds[0] if holds else None
+    affected = _affected(control, visitor.actor, scope, target)
     return page(
         request,
         "turn.html",
@@ -81,8 +82,9 @@ def turn(
         target=target,
         hold=hold,
         local=[each for each in state.local_holds if scope is HoldScope.SITE and each.target == target],
-        affected=_affected(control, visitor.actor, scope, target),
+        affected=affected,
         names=overview.names(control, visitor.actor),
+        workloads={run.workload: jobs.get(control, visitor.actor, run.workload) for run in affected},
     )
 
 

@@ -1,24 +1,27 @@
 """Workloads: the list, and one of them with its runs, log, loss, cost and reason for waiting."""
 
 import codecs
+import json
 import re
+import shlex
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from bruk.console import charts
-from bruk.console.door import ControlOf, PageRoute, Posting, Seen
+from bruk.console.door import ControlOf, Posting, Seen
+from bruk.console.figures import iso, size, span, words
 from bruk.console.rendering import environment, page
 from bruk.control import jobs, overview
 from bruk.control.control import Control
 from bruk.control.logs import Stream
 from bruk.model.tenant import Actor
-from bruk.model.workload import Workload, WorkloadKind
+from bruk.model.workload import Resources, Workload, WorkloadKind
 from bruk.store.work import RunRecord
 from bruk.wire import codec
 
-router = APIRouter(route_class=PageRoute)
+router = APIRouter()
 
 SHOWN = 50
 LOG_BYTES = 64 * 1024
@@ -101,11 +104,43 @@ def one(request: Request, workload: str, visitor: Seen, control: ControlOf) -> R
     )
 
 
-def _spec(workload: Workload) -> dict[str, object]:
-    """The specification without what was left at nothing."""
-    return {
-        name: value for name, value in codec.dump(workload.spec).items() if value not in ("", [], {}, None)
-    }
+def _spec(workload: Workload) -> list[tuple[str, str, bool]]:
+    """The specification in words: name, value, and whether the value is code; what is empty is left out."""
+    found = []
+    for name, value in codec.dump(workload.spec).items():
+        if value in ("", [], {}, None):
+            continue
+        if name == "resources":
+            found.append((name, _resources(workload.resources), False))
+        elif name == "software":
+            found.append((name, " ".join(value.values()), False))
+        elif name == "command":
+            found.append((name, shlex.join(value), True))
+        elif isinstance(value, dict | list):
+            found.append((words(name), json.dumps(value, ensure_ascii=False, indent=2), True))
+        elif isinstance(value, bool):
+            found.append((name, "yes" if value else "no", False))
+        elif name.endswith("_s"):
+            found.append((words(name[:-2]), span(value * 1000), False))
+        elif name == "disk_bytes":
+            found.append(("disk", size(value), False))
+        elif name.endswith("_at_ms"):
+            found.append((words(name[:-6]), iso(value), False))
+        else:
+            found.append((words(name), words(value) if name == "purpose" else str(value), False))
+    return found
+
+
+def _resources(wanted: Resources) -> str:
+    devices = f"{wanted.devices:,} {'device' if wanted.devices == 1 else 'devices'}"
+    parts = [devices if wanted.nodes == 1 else f"{wanted.nodes:,} nodes with {devices} each"]
+    if wanted.accelerators:
+        parts.append(" or ".join(wanted.accelerators))
+    if wanted.cpu_milli:
+        parts.append(f"{wanted.cpu_milli / 1000:g} cores a node")
+    if wanted.memory_bytes:
+        parts.append(f"{size(wanted.memory_bytes)} of memory a node")
+    return ", ".join(parts)
 
 
 def _traces(control: Control, records: list[RunRecord]) -> list[charts.Trace]:
@@ -132,8 +167,8 @@ def _log(
     if not runs:
         return "", {"run": "", "offset": 0, "more": False}
     chosen = run or runs[-1].id
-    size = control.logs.size(chosen, Stream.LOG)
-    start = max(0, size - LOG_BYTES) if offset is None else offset
+    written = control.logs.size(chosen, Stream.LOG)
+    start = max(0, written - LOG_BYTES) if offset is None else offset
     data, following, _ = jobs.output_of(control, actor, workload, chosen, Stream.LOG, start, LOG_BYTES)
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     text = _CONTROLS.sub("", decoder.decode(data))
