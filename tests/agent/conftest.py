@@ -1,8 +1,6 @@
 """A scripted control without a network, and a site around the mock engine that can be restarted."""
 
 import hashlib
-import io
-import tarfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -254,19 +252,3 @@ def site(tmp_path: Path) -> Iterator[SiteUnderTest]:
     under_test = SiteUnderTest(tmp_path / SITE, ManualClock(), Control(), MockWorld())
     yield under_test
     under_test.restart()
-
-
-def tar_of(*members: tuple[str, bytes | str | None]) -> bytes:
-    """A tar with these names: bytes are a file, None is a folder, text is a symbolic link."""
-    target = io.BytesIO()
-    with tarfile.open(fileobj=target, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        for name, content in members:
-            member = tarfile.TarInfo(name)
-            if content is None:
-                member.type = tarfile.DIRTYPE
-            elif isinstance(content, str):
-                member.type, member.linkname = tarfile.SYMTYPE, content
-            else:
-                member.size = len(content)
-            archive.addfile(member, io.BytesIO(content if isinstance(content, bytes) else b""))
-    return target.getvalue()

@@ -14,7 +14,8 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from tests.agent.conftest import SITE, Control, order, tar_of
+from tests.agent.conftest import SITE, Control, order
+from tests.wire.tars import tar_of
 
 from bruk.agent.agent import Agent
 from bruk.agent.local_hold import local_answer, raise_local_hold

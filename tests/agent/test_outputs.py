@@ -1,6 +1,7 @@
 """What a run leaves behind goes to control before its end is told."""
 
 import hashlib
+import io
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -8,10 +9,10 @@ from pathlib import Path
 import pytest
 from tests.agent.conftest import SiteUnderTest, order
 
-from bruk.agent.tree import unpack
 from bruk.engines.mock import Behaviour
 from bruk.model.artifact import ArtifactKind
 from bruk.model.run import Observed
+from bruk.wire.tree import unpack
 
 
 def ended(site: SiteUnderTest, write: Callable[[Path], None], outputs: list[str], exit_code: int = 0) -> None:
@@ -39,8 +40,7 @@ def test_a_file_and_a_tree_are_handed_over_by_digest(site: SiteUnderTest, tmp_pa
     for report in seen.outputs:
         data = site.control.uploads[report.digest]
         assert (hashlib.sha256(data).hexdigest(), len(data)) == (report.digest, report.size_bytes)
-    (tmp_path / "model.tar").write_bytes(site.control.uploads[tree.digest])
-    unpack(tmp_path / "model.tar", tmp_path / "model")
+    unpack(io.BytesIO(site.control.uploads[tree.digest]), tmp_path / "model")
     assert (tmp_path / "model" / "weights").read_bytes() == b"\1\2\3"
     assert site.control.shipped["run_1", "logs"] == b"said\n", "the log is whole before the end is told"
 

@@ -1,7 +1,7 @@
 """A run's outputs on their way to control: packed, hashed, uploaded.
 
 Called once nothing of the run lives any more, so the files stand still. Never follows a link out
-of the output folder. Look at ``tree`` for the packed form.
+of the output folder. Look at ``wire.tree`` for the packed form.
 """
 
 from pathlib import Path
@@ -10,9 +10,9 @@ from bruk.agent.disk import remove_tree
 from bruk.agent.record import Folders
 from bruk.agent.stage import file_digest
 from bruk.agent.sync import Transport
-from bruk.agent.tree import UnsafeTree, inside, open_regular, pack
 from bruk.model.artifact import ArtifactKind
 from bruk.wire.agent import OutputReport
+from bruk.wire.tree import UnsafeTree, inside, open_regular, pack
 
 
 def hand_over(
@@ -38,7 +38,8 @@ def hand_over(
                 remove_tree(packed)
                 packed.mkdir(mode=0o700)
                 file, kind = packed / "tree.tar", ArtifactKind.TREE
-                pack(place, file)
+                with file.open("wb") as target:
+                    pack(place, target)
             else:
                 open_regular(place).close()
                 file, kind = place, ArtifactKind.FILE

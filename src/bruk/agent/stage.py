@@ -1,7 +1,7 @@
 """Inputs on their way to a run: fetched by digest, checked, unpacked once, linked into its folder.
 
 Nothing enters the cache whose digest was not computed from the bytes on this disk. A fetch that
-broke off goes on where it stopped. Must never write outside the agent's home; ``tree`` unpacks.
+broke off goes on where it stopped. Must never write outside the agent's home; ``wire.tree`` unpacks.
 """
 
 import contextlib
@@ -17,10 +17,10 @@ from pathlib import Path
 from bruk.agent.disk import check_segment, free_bytes, remove_tree, sync_folder
 from bruk.agent.record import Folders
 from bruk.agent.sync import ControlAway, Transport
-from bruk.agent.tree import unpack
 from bruk.model.artifact import ArtifactKind
 from bruk.model.errors import BrukError, ErrorKind
 from bruk.wire.agent import InputOrder, RunOrder
+from bruk.wire.tree import unpack
 
 log = logging.getLogger(__name__)
 _DIGEST = re.compile(r"^[0-9a-f]{64}$")
@@ -125,7 +125,8 @@ class Stager:
         draft = self._trees / f".{item.digest}.new"
         remove_tree(draft)
         try:
-            unpack(self._blob(item, given_up), draft)
+            with self._blob(item, given_up).open("rb") as file:
+                unpack(file, draft, size_bytes_max=item.size_bytes, read_only=True)
         except BaseException:
             remove_tree(draft)
             raise

@@ -77,7 +77,7 @@ def get(
     json: JsonOption = False,
 ) -> None:
     """Download an artifact and check its digest. Nothing that exists is overwritten."""
-    from bruk.sdk.tree import safe_name
+    from bruk.wire.tree import safe_name
 
     with client(ctx) as control:
         found = control.artifacts.find(artifact, project)

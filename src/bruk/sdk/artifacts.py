@@ -10,10 +10,10 @@ from typing import BinaryIO
 
 from bruk.model.artifact import Artifact, ArtifactKind
 from bruk.model.errors import Conflict, ErrorKind, InvalidInput, NotFound
-from bruk.sdk import tree
 from bruk.sdk.errors import DIGEST_MISMATCH, SdkError
 from bruk.sdk.transport import Transport, segment
 from bruk.sdk.whole_file import written_whole
+from bruk.wire import tree
 
 PIECE_BYTES = 1 << 20
 
@@ -63,7 +63,9 @@ class Artifacts:
             with path.open("rb") as file:
                 return self.upload(file, project, name, ArtifactKind.FILE)
         except OSError as error:
-            raise InvalidInput(f"{path} cannot be read: {error.strerror or error}") from None
+            raise InvalidInput(
+                f"{error.filename or path} cannot be read: {error.strerror or error}"
+            ) from None
 
     def upload(
         self,
