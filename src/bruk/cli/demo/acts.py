@@ -190,7 +190,8 @@ def _switch(story: "Story", run: Run) -> dict[str, Any]:
     left = len(processes_of_runs(story.scene.home, run.id))
     report = verify_document(SignedDocument.from_document(document), story.scene.keyring)
     who = ", ".join(f"{row['kind']} {row['id']}" for row in document["body"]["enforcers"])
-    screen.say(f"{before} processes checkpointed and stopped, {left} left; acknowledged by {who}")
+    screen.say(f"it wrote a checkpoint and stopped; {before} processes before, {left} left")
+    screen.say(f"acknowledged by {who}")
     screen.say(f"receipt {receipt_id}: signature {'verifies' if report.ok else 'DOES NOT VERIFY'}")
     _must(report.ok, "the receipt does not verify")
     _must(left == 0, f"{left} processes of the run are left")
@@ -390,7 +391,8 @@ def bill(story: "Story") -> None:
         line = invoices[-1]
         rows.append(
             [
-                f"{number}  {tenant}",
+                number,
+                tenant,
                 f"{line['tokens_in']:,}",
                 f"{line['tokens_out']:,}",
                 f"{line['device_seconds']:.1f}",
@@ -399,8 +401,8 @@ def bill(story: "Story") -> None:
                 euros(line["microeur"]),
             ]
         )
-    headings = ["invoice", "tokens in", "out", "device-s", "kWh", "gCO2e", "EUR"]
-    screen.table(headings, rows)
+    headings = ["invoice", "tenant", "tokens in", "out", "device-s", "kWh", "gCO2e", "EUR"]
+    screen.table(headings, rows, texts=2)
     qualities = sorted({item["quality"] for item in invoices if item["quality"]})
     screen.say(f"energy is {', '.join(qualities)}; each invoice adds up to the ledger to the micro-euro")
     path = story.scene.home / "audit.jsonl"

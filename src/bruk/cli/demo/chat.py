@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 from bruk.model.errors import BrukError, ErrorKind
 
-PROMPTS = ("def read_file(path):", "import os\n\nclass ", "for name in sorted(")
-ANSWER_TOKENS = 32
+PROMPTS = ("def read_file(path):\n    ", "import os\nimport sys\n", "for name in sorted(")
+ANSWER_TOKENS = 24
+# A model this small repeats itself when it always takes the likeliest token.
+TEMPERATURE = 0.7
 
 
 class ClientMissing(BrukError):
@@ -49,7 +51,7 @@ def talk(gateway_url: str, key: str, model: str) -> Served:
         model=model,
         messages=[{"role": "user", "content": "def parse(line):"}],
         max_tokens=ANSWER_TOKENS,
-        temperature=0,
+        temperature=TEMPERATURE,
     )
     assert chat.usage is not None, "the gateway reports what an answer used"
     tokens_in += chat.usage.prompt_tokens
@@ -59,7 +61,7 @@ def talk(gateway_url: str, key: str, model: str) -> Served:
         model=model,
         messages=[{"role": "user", "content": "class Reader:"}],
         max_tokens=ANSWER_TOKENS,
-        temperature=0,
+        temperature=TEMPERATURE,
         stream=True,
         stream_options={"include_usage": True},
     ):

@@ -7,7 +7,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-STEPS = 8
+# How many sentences tell of a training where nothing can be drawn.
+PARTS = 5
 SPARKS = "▁▂▃▄▅▆▇█"
 
 
@@ -32,11 +33,11 @@ class Screen:
         self.console.print(f"   [green]refused[/green] {what}:", end=" ")
         self.console.print(words, markup=False, style="dim")
 
-    def table(self, headings: list[str], rows: list[list[str]]) -> None:
-        """A small table; the first column is text, the others are figures."""
+    def table(self, headings: list[str], rows: list[list[str]], texts: int = 1) -> None:
+        """A small table; the first ``texts`` columns are text, the others are figures."""
         table = Table(box=None, padding=(0, 2), pad_edge=True)
         for index, heading in enumerate(headings):
-            table.add_column(heading, justify="left" if index == 0 else "right", style=None)
+            table.add_column(heading, justify="left" if index < texts else "right", no_wrap=True)
         for row in rows:
             table.add_row(*row)
         self.console.print(table)
@@ -44,6 +45,9 @@ class Screen:
     def training(self, watch: Callable[[Callable[[dict[str, Any]], None]], object]) -> None:
         """Show a job's steps and loss while ``watch`` runs; it is given the function to report to."""
         losses: list[float] = []
+        if not self.console.is_terminal:
+            self._plain_training(watch)
+            return
         with Progress(
             TextColumn("  "),
             SpinnerColumn(),
@@ -51,7 +55,6 @@ class Screen:
             TextColumn("{task.fields[words]}"),
             TimeElapsedColumn(),
             console=self.console,
-            transient=not self.console.is_terminal,
         ) as progress:
             task = progress.add_task("", total=None, words="waiting for a place")
 
@@ -67,6 +70,22 @@ class Screen:
                 progress.update(task, completed=step, total=steps, words=words)
 
             watch(report)
+
+    def _plain_training(self, watch: Callable[[Callable[[dict[str, Any]], None]], object]) -> None:
+        """A sentence at every fifth of the steps, where nothing can be drawn over."""
+        said = -1
+
+        def report(line: dict[str, Any]) -> None:
+            nonlocal said
+            step, steps, loss = line.get("step"), line.get("steps"), line.get("loss")
+            if step is None or not steps or not isinstance(loss, int | float):
+                return
+            part = int(step) * PARTS // int(steps)
+            if part > said:
+                said = part
+                self.say(f"step {step} of {steps}, loss {loss:.3f}")
+
+        watch(report)
 
 
 def sparkline(values: list[float], width: int = 24) -> str:
