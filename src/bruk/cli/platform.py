@@ -52,10 +52,15 @@ def demo(
     once: Annotated[bool, typer.Option("--once", help="End when all steps are done.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Show the whole life of a model on this machine: train, switch, validate, serve, refuse, bill."""
-    from bruk.cli import demo as story  # type: ignore[attr-defined,unused-ignore]
+    """Show the whole life of a model on this machine: train, switch, validate, serve, refuse, bill.
 
-    story.demo(settings(ctx).home, once=once, json=json)
+    It starts from nothing in a new temporary folder, or in --home if that is empty.
+    """
+    from bruk.cli import demo as story
+
+    source = ctx.find_root().get_parameter_source("home")
+    asked = source is not None and source.name != "DEFAULT"
+    story.demo(settings(ctx).home if asked else None, once=once, json=json)
 
 
 def agent(
