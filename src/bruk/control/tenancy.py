@@ -35,7 +35,7 @@ def change_tenant(control: Control, actor: Actor, name: str, body: TenantChange)
     fields = body.model_dump(exclude_unset=True, mode="json")
     with control.change(actor, "tenant.change", name, **fields) as change:
         tenant = people.get_tenant(change.connection, name)
-        if body.residency is not None:
+        if "residency" in fields:
             fields["residency"] = body.residency.value()
         tenant = replace(tenant, **fields)
         people.replace_tenant(change.connection, tenant)
@@ -71,7 +71,7 @@ def change_project(control: Control, actor: Actor, project_id: str, body: Projec
     fields = body.model_dump(exclude_unset=True, mode="json")
     with control.change(actor, "project.change", project_id, **fields) as change:
         project = people.get_project(change.connection, project_id)
-        if body.residency is not None:
+        if "residency" in fields:
             fields["residency"] = body.residency.value()
         project = replace(project, **fields)
         people.replace_project(change.connection, project)

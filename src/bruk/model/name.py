@@ -20,7 +20,7 @@ def check_name(name: str, what: str = "name") -> str:
         InvalidInput: it is not 1 to 63 of ``a-z 0-9 . -`` beginning and ending with a letter or
             digit, or it contains ``..``.
     """
-    if not _NAME.match(name) or ".." in name:
+    if not _NAME.fullmatch(name) or ".." in name:
         raise InvalidInput(
             f"{what} {name!r} is not usable: take 1 to 63 of a-z, 0-9, '-' and '.', "
             "beginning and ending with a letter or a digit",

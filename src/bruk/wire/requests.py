@@ -1,12 +1,14 @@
 """What clients send to ``/api/v1``, with its limits. Each shape makes its domain value.
 
 Numbers are bounded, names checked and unknown fields refused here, at the door, so that commands
-below it see only sound input.
+below it see only sound input. A number is a number: neither a text nor a truth value is taken for one.
 """
 
+import math
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from bruk.model.artifact import Gate, GateRule
 from bruk.model.name import DISPLAY_NAME_LENGTH_MAX, NAME_PATTERN
@@ -23,13 +25,79 @@ ProjectId = Annotated[
         pattern=r"^[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?/[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?$"
     ),
 ]
-DisplayName = Annotated[str, StringConstraints(max_length=DISPLAY_NAME_LENGTH_MAX)]
+
+
+def _printed(text: str) -> str:
+    if any(
+        ord(character) < 32 or 127 <= ord(character) < 160 for character in text if character not in "\t\n\r"
+    ):
+        raise ValueError("control characters are not text")
+    return text
+
+
+def _one_line(text: str) -> str:
+    if "\n" in text or "\t" in text:
+        raise ValueError("this is one line of text, without tabs")
+    return _printed(text)
+
+
+def _without_nul(text: str) -> str:
+    # The kernel ends arguments and variables at a NUL, so what follows it would be lost.
+    if "\0" in text:
+        raise ValueError("a NUL character cannot be handed to a program")
+    return text
+
+
+JSON_DEPTH_MAX = 32
+# What every JSON reader keeps exactly (RFC 7493).
+JSON_INTEGER_MAX = 2**53 - 1
+
+
+def sound_json(value: object, depth: int = 0) -> object:
+    """Return a JSON value that can be stored, sealed and sent on as it is.
+
+    Raises:
+        ValueError: it holds NaN or an infinity, an integer beyond 2**53 - 1, a lone surrogate or a
+            NUL character, or is nested more than ``JSON_DEPTH_MAX`` levels deep.
+    """
+    if depth > JSON_DEPTH_MAX:
+        raise ValueError(f"it is nested more than {JSON_DEPTH_MAX} levels deep")
+    if isinstance(value, str):
+        if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+            raise ValueError("a text holds a NUL character or a lone surrogate")
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError("NaN and infinities are not JSON numbers")
+    elif isinstance(value, int):
+        if abs(value) > JSON_INTEGER_MAX:
+            raise ValueError("an integer is beyond 2**53 - 1; write it as a text")
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            sound_json(name, depth)
+            sound_json(item, depth + 1)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            sound_json(item, depth + 1)
+    return value
+
+
+def _sound_config(config: dict[str, object]) -> dict[str, object]:
+    sound_json(config)
+    return config
+
+
+DisplayName = Annotated[str, StringConstraints(max_length=DISPLAY_NAME_LENGTH_MAX), AfterValidator(_one_line)]
+Argument = Annotated[str, StringConstraints(max_length=100_000), AfterValidator(_without_nul)]
+Flag = Annotated[bool, Field(strict=True)]
 Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
-ShortText = Annotated[str, StringConstraints(max_length=2000)]
+ShortText = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_printed)]
 Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_./:-]{1,200}$")]
 EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
-Microeur = Annotated[int, Field(ge=0, le=10**15)]
-Millis = Annotated[int, Field(ge=0, le=10**14)]
+Microeur = Annotated[int, Field(strict=True, ge=0, le=10**15)]
+# A million euros for a device-hour or a million tokens; far above any, and low enough that no amount
+# of one entry leaves the exact integers.
+PRICE_MICROEUR_MAX = 10**12
+Millis = Annotated[int, Field(strict=True, ge=0, le=10**14)]
 
 
 class ResidencyBody(Shape):
@@ -51,22 +119,22 @@ class SiteBody(Shape):
     grid_zone: Annotated[str, StringConstraints(pattern=r"^[A-Z0-9-]{2,20}$")]
     display_name: DisplayName = ""
     operator: DisplayName = ""
-    pue_milli: Annotated[int, Field(ge=1000, le=10_000)] = 1500
+    pue_milli: Annotated[int, Field(strict=True, ge=1000, le=10_000)] = 1500
     pue_source: ShortText = "assumed"
     cut_off: CutOffPolicy = CutOffPolicy.CONTINUE
-    lease_ms: Annotated[int, Field(ge=1000, le=86_400_000)] = 60_000
-    isolation_accepted: bool = False
+    lease_ms: Annotated[int, Field(strict=True, ge=1000, le=86_400_000)] = 60_000
+    isolation_accepted: Flag = False
 
 
 class SiteChange(Shape):
     """What may change of a site; fields left out stay."""
 
-    display_name: DisplayName | None = None
-    operator: DisplayName | None = None
-    pue_milli: Annotated[int, Field(ge=1000, le=10_000)] | None = None
-    pue_source: ShortText | None = None
-    cut_off: CutOffPolicy | None = None
-    isolation_accepted: bool | None = None
+    display_name: DisplayName = ""
+    operator: DisplayName = ""
+    pue_milli: Annotated[int, Field(strict=True, ge=1000, le=10_000)] = 1500
+    pue_source: ShortText = ""
+    cut_off: CutOffPolicy = CutOffPolicy.CONTINUE
+    isolation_accepted: Flag = False
 
 
 class TenantBody(Shape):
@@ -75,17 +143,17 @@ class TenantBody(Shape):
     name: Name
     display_name: DisplayName = ""
     residency: ResidencyBody = Field(default_factory=ResidencyBody)
-    weight: Annotated[int, Field(ge=1, le=1000)] = 1
+    weight: Annotated[int, Field(strict=True, ge=1, le=1000)] = 1
     budget_microeur: Microeur | None = None
     grant_device_ms: Millis | None = None
 
 
 class TenantChange(Shape):
-    """What may change of a tenant; fields left out stay."""
+    """What may change of a tenant; fields left out stay, and a grant of null is no limit."""
 
-    display_name: DisplayName | None = None
-    residency: ResidencyBody | None = None
-    weight: Annotated[int, Field(ge=1, le=1000)] | None = None
+    display_name: DisplayName = ""
+    residency: ResidencyBody = Field(default_factory=ResidencyBody)
+    weight: Annotated[int, Field(strict=True, ge=1, le=1000)] = 1
     grant_device_ms: Millis | None = None
 
 
@@ -96,16 +164,16 @@ class ProjectBody(Shape):
     name: Name
     display_name: DisplayName = ""
     residency: ResidencyBody = Field(default_factory=ResidencyBody)
-    quota_devices: Annotated[int, Field(ge=0, le=10**6)] | None = None
+    quota_devices: Annotated[int, Field(strict=True, ge=0, le=10**6)] | None = None
     budget_microeur: Microeur | None = None
 
 
 class ProjectChange(Shape):
-    """What may change of a project; fields left out stay."""
+    """What may change of a project; fields left out stay, and a quota of null is no limit."""
 
-    display_name: DisplayName | None = None
-    residency: ResidencyBody | None = None
-    quota_devices: Annotated[int, Field(ge=0, le=10**6)] | None = None
+    display_name: DisplayName = ""
+    residency: ResidencyBody = Field(default_factory=ResidencyBody)
+    quota_devices: Annotated[int, Field(strict=True, ge=0, le=10**6)] | None = None
 
 
 class UserBody(Shape):
@@ -124,9 +192,9 @@ class KeyBody(Shape):
 
 
 class KeyChange(Shape):
-    """Disable a key, or move its end."""
+    """Disable a key, or move its end (null: it has none); fields left out stay."""
 
-    disabled: bool | None = None
+    disabled: Flag = False
     expires_at_ms: Millis | None = None
 
 
@@ -135,7 +203,7 @@ class PriceBody(Shape):
 
     resource: Literal["device_time", "tokens_in", "tokens_out"]
     item: Identifier | Literal["*"] = "*"
-    price_microeur: Microeur
+    price_microeur: Annotated[int, Field(strict=True, ge=0, le=PRICE_MICROEUR_MAX)]
     effective_from_ms: Millis | None = None
 
 
@@ -148,11 +216,11 @@ class BudgetBody(Shape):
 class ResourcesBody(Shape):
     """What a gang or a replica needs."""
 
-    nodes: Annotated[int, Field(ge=1, le=100_000)] = 1
-    devices: Annotated[int, Field(ge=1, le=1024)] = 1
+    nodes: Annotated[int, Field(strict=True, ge=1, le=100_000)] = 1
+    devices: Annotated[int, Field(strict=True, ge=1, le=1024)] = 1
     accelerators: list[Identifier] = Field(default_factory=list, max_length=50)
-    cpu_milli: Annotated[int, Field(ge=0, le=10**7)] = 0
-    memory_bytes: Annotated[int, Field(ge=0, le=2**50)] = 0
+    cpu_milli: Annotated[int, Field(strict=True, ge=0, le=10**7)] = 0
+    memory_bytes: Annotated[int, Field(strict=True, ge=0, le=2**50)] = 0
 
     def value(self) -> Resources:
         return Resources(
@@ -164,21 +232,19 @@ class SoftwareBody(Shape):
     """With what the command is started."""
 
     kind: Literal["site", "venv", "container", "apptainer"] = "site"
-    reference: Annotated[str, StringConstraints(max_length=500)] = ""
+    reference: Annotated[str, StringConstraints(max_length=500), AfterValidator(_one_line)] = ""
 
 
 class JobSpecBody(Shape):
     """A job; exactly one of ``command`` and ``recipe``."""
 
     purpose: Purpose = Purpose.OTHER
-    command: list[Annotated[str, StringConstraints(max_length=100_000)]] = Field(
-        default_factory=list, max_length=1000
-    )
+    command: list[Argument] = Field(default_factory=list, max_length=1000)
     recipe: Literal["", "pretrain", "finetune", "evaluate"] = ""
-    config: dict[str, object] = Field(default_factory=dict, max_length=500)
-    env: dict[EnvName, Annotated[str, StringConstraints(max_length=100_000)]] = Field(
+    config: Annotated[dict[str, object], AfterValidator(_sound_config)] = Field(
         default_factory=dict, max_length=500
     )
+    env: dict[EnvName, Argument] = Field(default_factory=dict, max_length=500)
     software: SoftwareBody = Field(default_factory=SoftwareBody)
     resources: ResourcesBody = Field(default_factory=ResourcesBody)
     inputs: dict[Name, Identifier] = Field(default_factory=dict, max_length=100)
@@ -186,11 +252,11 @@ class JobSpecBody(Shape):
     model: Name | Literal[""] = ""
     evaluates: Name | Literal[""] = ""
     sites: list[Name] = Field(default_factory=list, max_length=100)
-    time_limit_s: Annotated[int, Field(ge=1, le=365 * 86_400)] = 3600
-    retry_limit: Annotated[int, Field(ge=0, le=100)] = 1
-    grace_s: Annotated[int, Field(ge=0, le=3600)] = 30
-    disk_bytes: Annotated[int, Field(ge=0, le=2**50)] = 10 * 2**30
-    preemptible: bool = True
+    time_limit_s: Annotated[int, Field(strict=True, ge=1, le=365 * 86_400)] = 3600
+    retry_limit: Annotated[int, Field(strict=True, ge=0, le=100)] = 1
+    grace_s: Annotated[int, Field(strict=True, ge=0, le=3600)] = 30
+    disk_bytes: Annotated[int, Field(strict=True, ge=0, le=2**50)] = 10 * 2**30
+    preemptible: Flag = True
     deadline_at_ms: Millis | None = None
 
     def value(self) -> JobSpec:
@@ -221,7 +287,7 @@ class JobBody(Shape):
 
     project: ProjectId | None = None
     name: Name
-    priority: Annotated[int, Field(ge=0, le=100)] = 50
+    priority: Annotated[int, Field(strict=True, ge=0, le=100)] = 50
     spec: JobSpecBody
 
 
@@ -233,12 +299,12 @@ class EndpointBody(Shape):
     model: Name
     serving_engine: Literal["auto", "transformers", "vllm"] = "auto"
     resources: ResourcesBody = Field(default_factory=ResourcesBody)
-    replicas: Annotated[int, Field(ge=0, le=1000)] = 1
+    replicas: Annotated[int, Field(strict=True, ge=0, le=1000)] = 1
     tenants: list[Name | Literal["*"]] = Field(default_factory=list, max_length=1000)
     sites: list[Name] = Field(default_factory=list, max_length=100)
-    context_tokens: Annotated[int, Field(ge=1, le=10**7)] = 1024
-    grace_s: Annotated[int, Field(ge=0, le=3600)] = 10
-    priority: Annotated[int, Field(ge=0, le=100)] = 60
+    context_tokens: Annotated[int, Field(strict=True, ge=1, le=10**7)] = 1024
+    grace_s: Annotated[int, Field(strict=True, ge=0, le=3600)] = 10
+    priority: Annotated[int, Field(strict=True, ge=0, le=100)] = 60
 
     def value(self) -> EndpointSpec:
         return EndpointSpec(
@@ -256,7 +322,7 @@ class EndpointBody(Shape):
 class EndpointChange(Shape):
     """Scale an endpoint."""
 
-    replicas: Annotated[int, Field(ge=0, le=1000)]
+    replicas: Annotated[int, Field(strict=True, ge=0, le=1000)]
 
 
 class GateBody(Shape):
@@ -265,7 +331,7 @@ class GateBody(Shape):
     metric: Identifier = "bits_per_byte"
     baseline: Identifier = "gzip_bits_per_byte"
     rule: GateRule = GateRule.AT_MOST
-    limit_permille: Annotated[int, Field(ge=0, le=100_000)] = 900
+    limit_permille: Annotated[int, Field(strict=True, ge=0, le=100_000)] = 900
 
     def value(self) -> Gate:
         return Gate(self.metric, self.baseline, self.rule, self.limit_permille)
@@ -292,8 +358,8 @@ class CreditBody(Shape):
     """A correction: an amount given back to a project, with its reason."""
 
     project: ProjectId
-    amount_microeur: Annotated[int, Field(ge=1, le=10**15)]
-    note: Annotated[str, StringConstraints(min_length=3, max_length=2000)]
+    amount_microeur: Annotated[int, Field(strict=True, ge=1, le=10**15)]
+    note: Annotated[str, StringConstraints(min_length=3, max_length=2000), AfterValidator(_printed)]
 
 
 class LoginBody(Shape):
