@@ -6,11 +6,12 @@ from typing import Any
 import openai
 import pytest
 
-from bruk.gateway.lease import LEASE_KIND, LeaseHolder, LeaseRefused
+from bruk.gateway.lease import LeaseHolder, LeaseRefused
 from bruk.gateway.problem import Refusal
 from bruk.model.clock import ManualClock
 from bruk.model.switch import HoldScope
 from bruk.seal import Keyring, SignedDocument, SigningKey
+from bruk.wire.gateway import LEASE_KIND
 
 from .conftest import HTTP, World, ask, wait_until
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
 from tests.wire.tars import member, tar_of
 
 from bruk.wire.tree import UnsafeTree, pack, safe_name, unpack

@@ -26,6 +26,7 @@ from bruk.store import switch as switch_store
 from bruk.store.database import Connection
 from bruk.store.money import Slice
 from bruk.wire.gateway import (
+    LEASE_KIND,
     GatewayAnswer,
     GatewaySync,
     KeyGrant,
@@ -37,7 +38,6 @@ from bruk.wire.gateway import (
 )
 
 LEASE_MS = 10_000
-LEASE_KIND = "gateway_lease"
 # One grant of budget to a gateway: small enough that several share a budget fairly, large enough
 # that a grant outlasts an exchange. A gateway is topped up when less than this is unspent.
 SLICE_MICROEUR = 2_000_000

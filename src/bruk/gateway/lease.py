@@ -22,9 +22,7 @@ from bruk.model.errors import BrukError, ErrorKind
 from bruk.model.switch import Hold
 from bruk.seal import Keyring, SealError, SignedDocument
 from bruk.wire.codec import explain
-from bruk.wire.gateway import KeyGrant, Lease, ModelRoute, ProjectGrant
-
-LEASE_KIND = "gateway_lease"
+from bruk.wire.gateway import LEASE_KIND, KeyGrant, Lease, ModelRoute, ProjectGrant
 
 
 class LeaseRefused(BrukError):

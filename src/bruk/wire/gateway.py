@@ -10,6 +10,8 @@ from pydantic import Field
 from bruk.model.switch import Acknowledgement, Hold
 from bruk.wire.agent import Count, Shape
 
+LEASE_KIND = "gateway_lease"  # of the sealed document that carries a lease
+
 
 class KeyGrant(Shape):
     """A key the gateway may accept: its hash, and whose it is."""
