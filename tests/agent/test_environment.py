@@ -47,6 +47,13 @@ def test_slots_become_threads_of_one_process(tmp_path: Path) -> None:
     assert not {"CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "BRUK_PORT"} & set(made.env)
 
 
+def test_waiting_threads_give_their_cores_away_unless_the_job_says_otherwise(tmp_path: Path) -> None:
+    made, _ = launch(tmp_path, "cpu-slot", placement=PAIR)
+    assert made.env["OMP_WAIT_POLICY"] == "passive"
+    made, _ = launch(tmp_path, "cpu-slot", placement=PAIR, env={"OMP_WAIT_POLICY": "active"})
+    assert made.env["OMP_WAIT_POLICY"] == "active"
+
+
 def test_training_on_several_boards_goes_under_torchrun(tmp_path: Path) -> None:
     made, _ = launch(tmp_path, "h100-sxm", placement=PAIR, recipe="pretrain", command=[])
     assert made.command[1:5] == ("-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=4001")
