@@ -4,24 +4,17 @@ import json as json_format
 import signal
 import threading
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from bruk.cli.demo import acts
-from bruk.cli.demo.cast import Cast, agents_ready, enter
+from bruk.cli.demo.act import Story, until
+from bruk.cli.demo.bill import bill
+from bruk.cli.demo.cast import agents_ready, enter
+from bruk.cli.demo.refuse import refuse
 from bruk.cli.demo.scene import DemoFailed, Scene, bruk_up, fresh_home
 from bruk.cli.demo.screen import Screen
-
-
-@dataclass
-class Story:
-    """What has happened so far, and what the summary says of it."""
-
-    scene: Scene
-    cast: Cast
-    screen: Screen
-    summary: dict[str, Any] = field(default_factory=dict)
+from bruk.cli.demo.serve import leave, serve
+from bruk.cli.demo.train import train
+from bruk.cli.demo.validate import validate
 
 
 def demo(home: Path | None, *, once: bool, json: bool) -> None:
@@ -47,15 +40,15 @@ def demo(home: Path | None, *, once: bool, json: bool) -> None:
         )
         screen.say("This machine cannot keep tenants' runs apart, and its operator accepted that in writing.")
         story = Story(scene, cast, screen)
-        acts.until("both agents", 60, lambda: agents_ready(scene.operator))
-        for act in (acts.train, acts.validate, acts.serve, acts.refuse, acts.bill):
+        until("both agents", 60, lambda: agents_ready(scene.operator))
+        for act in (train, validate, serve, refuse, bill):
             act(story)
         story.summary["seconds"] = round(time.monotonic() - began)
         screen.console.print(f"\n[bold]Done in {story.summary['seconds']} s.[/bold]")
         if json and once:
             print(json_format.dumps(story.summary), flush=True)
         if once:
-            acts.leave(story)
+            leave(story)
             return
         screen.console.print(f"   Console  {scene.login_url}  (this link works once)")
         screen.console.print(f"   Gateway  {scene.gateway_url}/v1   home {chosen}")
