@@ -58,11 +58,8 @@ def _spend_up(story: Story) -> None:
     """The operator lowers a tenant's budget to what it has spent; its next call and job are refused."""
     operator = story.scene.operator
 
-    def spent() -> int:
-        return operator.projects.budget(CALLER).spent_microeur
-
-    until("the bill of the calls", 15, lambda: spent() > 0)
-    operator.tenants.set_budget("nordlys", max(spent(), 1))
+    spent = operator.projects.budget(CALLER).spent_microeur
+    operator.tenants.set_budget("nordlys", max(spent, 1))
 
     def turned_away() -> tuple[str, str] | None:
         try:
