@@ -5,12 +5,17 @@ import dataclasses
 import json
 import math
 import shutil
-from collections.abc import Iterator
+import socket
+import threading
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
-from fastapi import FastAPI
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.testclient import TestClient
 
 from bruk.console import create_router
@@ -74,6 +79,7 @@ class Cloud:
     gateway: str = "http://127.0.0.1:1"
     meters: dict[str, int] = field(default_factory=dict)
     nodes: dict[str, list[NodeReport]] = field(default_factory=dict)
+    clients: dict[str, TestClient] = field(default_factory=dict)
 
     def add_person(self, name: str, role: str, tenant: str | None, shown: str = "") -> None:
         user, secret = access.add_user(
@@ -150,9 +156,12 @@ class Cloud:
         return app
 
     def client(self, who: str = "") -> TestClient:
-        """A browser of this person, logged in."""
+        """A browser of this person, logged in; of a stranger, a new one each time."""
+        if who in self.clients:
+            return self.clients[who]
         client = TestClient(self.app(), follow_redirects=False)
         if who:
+            self.clients[who] = client
             shown = client.get("/login", params={"token": self.logins[who]})
             answer = client.post(
                 "/login", data={"token": self.logins[who], "form_token": form_token(shown.text)}
@@ -217,7 +226,9 @@ def cloud(made: Cloud, tmp_path: Path) -> Iterator[Cloud]:
     shutil.copytree(made.control.home, home)
     clock = copy.copy(made.clock)
     control = _open(home, clock, made.control.key)
-    yield dataclasses.replace(made, control=control, clock=clock, meters=dict(made.meters))
+    yield dataclasses.replace(
+        made, control=control, clock=clock, meters=dict(made.meters), logins=dict(made.logins), clients={}
+    )
     control.database.close()
 
 
@@ -442,3 +453,75 @@ def _serving(cloud: Cloud) -> None:
     _progress(run, control, 0, 240)
     cloud.meter(tune, 25 * 60_000)
     cloud.sync("essonne")
+
+
+class Served:
+    """An application at a free port of this machine, in a thread."""
+
+    def __init__(self, app: Any) -> None:
+        self._socket = socket.socket()
+        self._socket.bind(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1, lifespan="off")
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]})
+
+    def __enter__(self) -> "Served":
+        self._thread.start()
+        deadline = 2000
+        while not self._server.started and deadline:
+            threading.Event().wait(0.01)
+            deadline -= 1
+        assert self._server.started, "the server did not start"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.should_exit = True
+        self._thread.join(20)
+        self._socket.close()
+
+
+class StandIn:
+    """What the gateway says, without one; it keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+
+    def app(self) -> FastAPI:
+        app = FastAPI()
+
+        @app.post("/v1/chat/completions")
+        @app.post("/v1/completions")
+        async def answer(request: Request) -> Response:
+            body = await request.json()
+            key = request.headers["authorization"].removeprefix("Bearer ")
+            self.asked.append({"path": request.url.path, "key": key, **body})
+            if key != "bk_good":
+                refusal = {"error": {"message": "The key is not valid.", "code": "invalid_api_key"}}
+                return JSONResponse(refusal, status_code=401)
+            return StreamingResponse(self._words("messages" in body), media_type="text/event-stream")
+
+        return app
+
+    async def _words(self, chatting: bool) -> AsyncIterator[str]:
+        for word in ["<b>def</b>", " main", "():"]:
+            choice = {"delta": {"content": word}} if chatting else {"text": word}
+            yield f"data: {json.dumps({'choices': [choice]})}\n\n"
+        usage = {"prompt_tokens": 1200, "completion_tokens": 3}
+        yield f"data: {json.dumps({'choices': [], 'usage': usage})}\n\n"
+        yield "data: [DONE]\n\n"
+
+
+@pytest.fixture
+def stand_in(cloud: Cloud) -> Iterator[StandIn]:
+    """A gateway's stand-in that the cloud's playground finds."""
+    found = StandIn()
+    with Served(found.app()) as served:
+        cloud.gateway = served.url
+        yield found
+
+
+@pytest.fixture
+def served() -> type[Served]:
+    """How a test serves an application to a real browser."""
+    return Served

@@ -231,3 +231,9 @@ def test_a_log_goes_on_where_it_was_left_and_never_inside_a_character(cloud):
     cloud.control.logs.append(run, Stream.LOG, size + 7, "æ".encode()[1:])
     assert browser.get(f"/workloads/{workload.id}/log?run={run}&offset={offset}").text.startswith("æ<span")
     assert browser.get(f"/workloads/{workload.id}/log?run=run_other&offset=0").status_code == 404
+
+
+def test_a_fragment_that_is_no_longer_part_of_its_page_asks_for_the_page(cloud):
+    answer = cloud.client("operator").get("/models", headers={"HX-Request": "true", "Bruk-Fragment": "gone"})
+    assert answer.status_code == 204
+    assert answer.headers["hx-refresh"] == "true"

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from bruk.console.door import Calling, ControlOf, Seen, console_of
 from bruk.console.rendering import page
 from bruk.control import overview
-from bruk.model.errors import BrukError, ErrorKind
+from bruk.model.errors import BrukError, ErrorKind, InvalidInput
 from bruk.model.ledger import Resource
 
 router = APIRouter()
@@ -102,6 +102,8 @@ async def ask(
     bruk_key: Annotated[str, Header(max_length=400)] = "",
 ) -> Response:
     """Hand the question to the gateway and its answer back, as it comes."""
+    if not bruk_key or not bruk_key.isascii():
+        raise InvalidInput("give a key of your project; it begins with bk_", field="key")
     url = console_of(request).gateway_url()
     if not url:
         raise GatewayAway("no gateway is running, so that nothing can be asked; start one and try again")
@@ -114,7 +116,7 @@ async def ask(
             "POST", url.rstrip("/") + path, json=body, headers={"Authorization": f"Bearer {bruk_key}"}
         )
         answer = await client.send(sent, stream=True)
-    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         await client.aclose()
         raise GatewayAway("the gateway cannot be reached now; try again in a moment") from error
     except BaseException:

@@ -112,6 +112,9 @@ def page(
         cloud_name=console.cloud_name,
     )
     wanted = request.headers.get(FRAGMENT_HEADER)
+    if wanted is not None and wanted not in (live or {}):
+        # The page has become another one since it was sent: it is asked for whole.
+        return Response(status_code=204, headers={"HX-Refresh": "true"})
     parts = {}
     for name, part in (live or {}).items():
         if wanted is not None and wanted != name:

@@ -138,7 +138,7 @@ def receipt_page(request: Request, receipt: str, visitor: Seen, control: Control
     return page(
         request,
         "receipt.html",
-        live={} if complete else {"receipt": "live/receipt.html"},
+        live={"receipt": "live/receipt.html"},
         section="switch",
         complete=complete,
         body=body,

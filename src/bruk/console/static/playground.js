@@ -123,8 +123,8 @@
     }
     const words = text.value;
     if (!words.trim()) return;
-    if (!key.value.trim()) {
-      fault("Give a key of your project first; it stays in this page.");
+    if (!/^[\x21-\x7e]+$/.test(key.value.trim())) {
+      fault("Give a key of your project first; it begins with bk_ and stays in this page.");
       key.focus();
       return;
     }
