@@ -30,16 +30,15 @@ def hash_secret(secret: str) -> str:
 def add_user(control: Control, actor: Actor, body: UserBody) -> tuple[User, str]:
     """A new person and the secret of their one-time login link."""
     role = Role(body.role)
-    if body.tenant is None:
-        authorise.operate(actor, "add people to the platform")
-    else:
-        authorise.administer(actor, body.tenant, "add people")
     if (role in (Role.TENANT_ADMIN, Role.MEMBER)) != (body.tenant is not None):
         raise InvalidInput(
             "tenant_admin and member belong to a tenant, operator and auditor to the platform", field="tenant"
         )
-    with control.change(actor, "user.add", body.name) as change:
-        if body.tenant is not None:
+    with control.change(actor, "user.add", body.tenant or "*") as change:
+        if body.tenant is None:
+            authorise.operate(actor, "add people to the platform")
+        else:
+            authorise.administer(actor, body.tenant, "add people")
             people.get_tenant(change.connection, body.tenant)
         user = User(control.clock.new_id("user"), body.name, role, body.tenant, None, False, change.now_ms)
         people.add_user(change.connection, user)
@@ -92,15 +91,21 @@ def log_in(control: Control, login_secret: str, kind: str = "session") -> tuple[
         if not people.use_credential(change.connection, digest):
             raise refusal
         user = people.get_user(change.connection, found.user_id)
+        if user.disabled:
+            raise refusal
         life_ms = TOKEN_MS if kind == "token" else SESSION_MS
         secret = _issue(control, change.connection, kind, user.id, life_ms)
     return user, secret
 
 
 def log_out(control: Control, secret: str) -> None:
-    """End a session."""
-    with control.database.write() as connection:
-        people.drop_credential(connection, hash_secret(secret))
+    """End a session or a token; a secret that is neither is left as it is."""
+    digest = hash_secret(secret)
+    with control.read() as connection:
+        found = people.find_credential(connection, digest)
+    if found is not None and found.kind != "login":
+        with control.change(Actor("user", found.user_id), "user.logout", found.user_id) as change:
+            people.drop_credential(change.connection, digest)
 
 
 def actor_of(control: Control, secret: str) -> Actor:
@@ -158,8 +163,8 @@ def gateway_of(control: Control, secret: str) -> Actor:
 
 def create_key(control: Control, actor: Actor, project: str, body: KeyBody) -> tuple[ApiKey, str]:
     """A new API key and its secret, which is shown this once."""
-    authorise.administer(actor, project.split("/", 1)[0], "create keys")
     with control.change(actor, "key.create", project) as change:
+        authorise.administer(actor, project.split("/", 1)[0], "create keys")
         people.get_project(change.connection, project)
         secret = KEY_PREFIX + control.clock.secret()
         key = ApiKey(
@@ -179,9 +184,11 @@ def create_key(control: Control, actor: Actor, project: str, body: KeyBody) -> t
 def change_key(control: Control, actor: Actor, key_id: str, body: KeyChange) -> ApiKey:
     """Disable a key, or move its end; gateways hear of it at once."""
     with control.read() as connection:
-        tenant = people.get_key(connection, key_id).project.split("/", 1)[0]
-    authorise.administer(actor, tenant, "change keys")
+        project = people.get_key(connection, key_id).project
+    tenant = project.split("/", 1)[0]
+    authorise.read(actor, tenant, project, "key", key_id)
     with control.change(actor, "key.change", key_id, **body.model_dump(exclude_unset=True)) as change:
+        authorise.administer(actor, tenant, "change keys")
         key = replace(people.get_key(change.connection, key_id), **body.model_dump(exclude_unset=True))
         people.replace_key(change.connection, key)
     return key

@@ -6,8 +6,9 @@ entry in it, and wakes whoever waits for changes once it is committed.
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,17 @@ from typing import Any
 from bruk.control.blobs import BlobStore
 from bruk.control.logs import LogStore
 from bruk.model.clock import Clock
-from bruk.model.errors import BrukError, ErrorKind
+from bruk.model.errors import BrukError, ErrorKind, GateNotPassed
 from bruk.model.ledger import AuditEntry
 from bruk.model.tenant import Actor
 from bruk.seal import Keyring, SigningKey
 from bruk.store import records
 from bruk.store.database import Connection, Database
+
+# What else is written with the next change, in its transaction: the door keeps there that a request
+# was carried out, so that asking twice never does it twice.
+WITH_CHANGE: ContextVar[Callable[[Connection], None] | None] = ContextVar("with_change", default=None)
+_ASKED_ABOUT = (ErrorKind.FORBIDDEN, ErrorKind.EXHAUSTED, ErrorKind.UNAVAILABLE)
 
 
 class Changes:
@@ -106,22 +112,31 @@ class Control:
     def change(self, actor: Actor, action: str, target: str, **detail: Any) -> Iterator[Change]:
         """One audited change: written whole with its audit entry, or not at all.
 
-        A refusal that an auditor would ask about (not allowed, held, over budget) leaves an audit
-        entry of its own, after the change itself was rolled back.
+        A refusal leaves an audit entry of its own, after the change itself was rolled back; see
+        ``refusals``. So a command asks whether its caller may do it inside of this.
         """
+        with self.refusals(actor, action, target), self.database.write() as connection:
+            change = Change(connection, self.clock.now_ms(), target, dict(detail))
+            yield change
+            records.append_audit(
+                connection,
+                _entry(change.now_ms, actor, action, change.target, "done", change.detail),
+            )
+            keep = WITH_CHANGE.get()
+            if keep is not None:
+                keep(connection)
+        self.changes.bump()
+
+    @contextmanager
+    def refusals(self, actor: Actor, action: str, target: str) -> Iterator[None]:
+        """Refusals in this block that an auditor would ask about leave an audit entry: not allowed,
+        held, over budget, a gate not passed."""
         try:
-            with self.database.write() as connection:
-                change = Change(connection, self.clock.now_ms(), target, dict(detail))
-                yield change
-                records.append_audit(
-                    connection,
-                    _entry(change.now_ms, actor, action, change.target, "done", change.detail),
-                )
+            yield
         except BrukError as error:
-            if error.kind in (ErrorKind.FORBIDDEN, ErrorKind.EXHAUSTED, ErrorKind.UNAVAILABLE):
+            if error.kind in _ASKED_ABOUT or isinstance(error, GateNotPassed):
                 self._audit_refusal(actor, action, target, error)
             raise
-        self.changes.bump()
 
     def _audit_refusal(self, actor: Actor, action: str, target: str, error: BrukError) -> None:
         if error.code.startswith("store_"):

@@ -69,8 +69,8 @@ def remove(control: Control, actor: Actor, artifact_id: str) -> None:
         Conflict: a model is made of it.
     """
     artifact = get(control, actor, artifact_id)
-    authorise.work(actor, artifact.project, "remove data")
     with control.change(actor, "data.remove", artifact_id, digest=artifact.digest) as change:
+        authorise.work(actor, artifact.project, "remove data")
         if goods.artifact_in_use(change.connection, artifact_id):
             raise Conflict(f"{artifact_id} is a model's; retire the model first", id=artifact_id)
         goods.remove_artifact(change.connection, artifact_id)

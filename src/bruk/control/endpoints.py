@@ -21,8 +21,8 @@ def create(control: Control, actor: Actor, body: EndpointBody) -> Workload:
         Conflict: an endpoint of this name is open already.
     """
     project = project_of(actor, body.project)
-    authorise.work(actor, project, "serve models")
     with control.change(actor, "endpoint.create", body.name, model=body.model) as change:
+        authorise.work(actor, project, "serve models")
         people.get_project(change.connection, project)
         model = models.own_model(change.connection, project, body.model)
         if model.stage not in (Stage.VALIDATED, Stage.SERVED):
@@ -71,8 +71,8 @@ def get(control: Control, actor: Actor, name: str) -> Workload:
 def scale(control: Control, actor: Actor, name: str, replicas: int) -> Workload:
     """Keep another number of replicas."""
     found = get(control, actor, name)
-    authorise.work(actor, found.project, "scale endpoints")
     with control.change(actor, "endpoint.scale", found.id, replicas=replicas) as change:
+        authorise.work(actor, found.project, "scale endpoints")
         endpoint = work.get_workload(change.connection, found.id)
         endpoint = replace(endpoint, spec=replace(endpoint.endpoint, replicas=replicas), not_before_ms=0)
         work.replace_workload(change.connection, endpoint)
@@ -82,8 +82,8 @@ def scale(control: Control, actor: Actor, name: str, replicas: int) -> Workload:
 def remove(control: Control, actor: Actor, name: str) -> Workload:
     """Stop serving under this name; replicas get their grace and end."""
     found = get(control, actor, name)
-    authorise.work(actor, found.project, "remove endpoints")
     with control.change(actor, "endpoint.remove", found.id) as change:
+        authorise.work(actor, found.project, "remove endpoints")
         endpoint = replace(work.get_workload(change.connection, found.id), wanted=Wanted.STOP)
         work.replace_workload(change.connection, endpoint)
     return endpoint

@@ -44,8 +44,8 @@ def issue(control: Control, actor: Actor, body: InvoiceBody) -> InvoiceRow:
     Raises:
         InvalidInput: the period ends in the future or before it begins, or overlaps an invoice.
     """
-    authorise.operate(actor, "issue invoices")
     with control.change(actor, "invoice.issue", body.tenant) as change:
+        authorise.operate(actor, "issue invoices")
         connection = change.connection
         tenant = people.get_tenant(connection, body.tenant)
         # Entries of this very millisecond may still follow, so the period ends before it.
@@ -96,8 +96,8 @@ def invoice(control: Control, actor: Actor, number: str) -> InvoiceRow:
 
 def credit(control: Control, actor: Actor, body: CreditBody) -> LedgerEntry:
     """Correct the past: an entry with a negative amount; nothing is changed or removed."""
-    authorise.operate(actor, "write credits")
     with control.change(actor, "ledger.credit", body.project, amount_microeur=body.amount_microeur) as change:
+        authorise.operate(actor, "write credits")
         project = people.get_project(change.connection, body.project)
         entry = LedgerEntry(
             seq=0,

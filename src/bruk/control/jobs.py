@@ -168,8 +168,8 @@ def submit(control: Control, actor: Actor, body: JobBody) -> Workload:
         BudgetExhausted: what is left of the budget does not cover the job's time limit.
     """
     project = project_of(actor, body.project)
-    authorise.work(actor, project, "submit jobs")
     with control.change(actor, "job.submit", body.name, project=project) as change:
+        authorise.work(actor, project, "submit jobs")
         people.get_project(change.connection, project)
         spec = _sound(change.connection, project, body.spec.value())
         bound = _estimate(change.connection, project, spec, change.now_ms)
@@ -209,8 +209,8 @@ def get(control: Control, actor: Actor, workload_id: str) -> Workload:
 def cancel(control: Control, actor: Actor, workload_id: str) -> Workload:
     """Stop wanting a workload: its runs get their grace and end. Repeating it changes nothing."""
     workload = get(control, actor, workload_id)
-    authorise.work(actor, workload.project, "cancel work")
     with control.change(actor, "workload.cancel", workload_id) as change:
+        authorise.work(actor, workload.project, "cancel work")
         workload = replace(work.get_workload(change.connection, workload_id), wanted=Wanted.STOP)
         work.replace_workload(change.connection, workload)
     return workload

@@ -34,16 +34,16 @@ def platform_gate(connection: Connection) -> Gate:
 
 def set_platform_gate(control: Control, actor: Actor, body: GateBody) -> Gate:
     """The operator's rule for every model without one of its own."""
-    authorise.operate(actor, "set the gate")
     with control.change(actor, "gate.set", "*", **body.model_dump(mode="json")) as change:
+        authorise.operate(actor, "set the gate")
         counters.set_setting(change.connection, GATE_SETTING, codec.dump(body.value()))
     return body.value()
 
 
 def set_gate(control: Control, actor: Actor, model_id: str, body: GateBody) -> Gate:
     """The operator's rule for one model."""
-    authorise.operate(actor, "set gates")
     with control.change(actor, "gate.set", model_id, **body.model_dump(mode="json")) as change:
+        authorise.operate(actor, "set gates")
         goods.set_gate(change.connection, model_id, body.value())
     return body.value()
 
@@ -155,8 +155,8 @@ def retire(control: Control, actor: Actor, model_id: str) -> Model:
         Conflict: an endpoint serves it.
     """
     model = get(control, actor, model_id)
-    authorise.work(actor, model.project, "retire models")
     with control.change(actor, "model.retire", model_id) as change:
+        authorise.work(actor, model.project, "retire models")
         for endpoint in work.workloads(change.connection, kind=WorkloadKind.ENDPOINT, open_=True):
             if endpoint.endpoint.model == model_id:
                 raise Conflict(

@@ -7,6 +7,7 @@ from bruk.control.access import hash_secret
 from bruk.control.control import Control
 from bruk.facility.carbon import carbon_zones
 from bruk.model.errors import Conflict, InvalidInput
+from bruk.model.name import check_name
 from bruk.model.site import Node, Site
 from bruk.model.tenant import Actor
 from bruk.store import places
@@ -16,7 +17,6 @@ from bruk.wire.requests import SiteBody, SiteChange
 
 def add_site(control: Control, actor: Actor, body: SiteBody) -> tuple[Site, str]:
     """A new site and its agent's token, which is shown this once."""
-    authorise.operate(actor, "add sites")
     if body.grid_zone not in carbon_zones():
         raise InvalidInput(
             f"no carbon intensity is known for the grid zone {body.grid_zone}; known are "
@@ -24,6 +24,7 @@ def add_site(control: Control, actor: Actor, body: SiteBody) -> tuple[Site, str]
             field="grid_zone",
         )
     with control.change(actor, "site.add", body.name, country=body.country) as change:
+        authorise.operate(actor, "add sites")
         if any(found.name == body.name for found in places.sites(change.connection)):
             raise Conflict(f"there is a site {body.name!r} already", id=body.name)
         site = Site(
@@ -46,11 +47,11 @@ def add_site(control: Control, actor: Actor, body: SiteBody) -> tuple[Site, str]
 
 def change_site(control: Control, actor: Actor, name: str, body: SiteChange) -> Site:
     """Change what may change of a site."""
-    authorise.operate(actor, "change sites")
     fields = body.model_dump(exclude_unset=True)
     with control.change(
         actor, "site.change", name, **{key: str(item) for key, item in fields.items()}
     ) as change:
+        authorise.operate(actor, "change sites")
         site = replace(places.get_site(change.connection, name), **fields)
         places.replace_site(change.connection, site)
     return site
@@ -58,8 +59,8 @@ def change_site(control: Control, actor: Actor, name: str, body: SiteChange) -> 
 
 def renew_agent_token(control: Control, actor: Actor, name: str) -> str:
     """A fresh token for a site's agent; the old one stops working at once."""
-    authorise.operate(actor, "renew agents' tokens")
     with control.change(actor, "site.token", name) as change:
+        authorise.operate(actor, "renew agents' tokens")
         token = control.clock.secret()
         row = places.get_agent(change.connection, name)
         places.replace_agent(change.connection, replace(row, token_hash=hash_secret(token)))
@@ -68,8 +69,8 @@ def renew_agent_token(control: Control, actor: Actor, name: str) -> str:
 
 def drain(control: Control, actor: Actor, site: str, node: str, drained: bool) -> Node:
     """Give a node no new work, or give it work again."""
-    authorise.operate(actor, "drain nodes")
     with control.change(actor, "node.drain" if drained else "node.undrain", f"{site}/{node}") as change:
+        authorise.operate(actor, "drain nodes")
         places.get_site(change.connection, site)
         places.set_drained(change.connection, site, node, drained)
         return next(found for found in places.nodes(change.connection, site) if found.name == node)
@@ -77,8 +78,9 @@ def drain(control: Control, actor: Actor, site: str, node: str, drained: bool) -
 
 def add_gateway(control: Control, actor: Actor, name: str, site: str) -> str:
     """A new gateway (or a fresh token for a known one) and its token, shown this once."""
-    authorise.operate(actor, "add gateways")
+    check_name(name, "gateway name")
     with control.change(actor, "gateway.add", name, site=site) as change:
+        authorise.operate(actor, "add gateways")
         places.get_site(change.connection, site)
         token = control.clock.secret()
         known = next((row for row in places.gateways(change.connection) if row.name == name), None)

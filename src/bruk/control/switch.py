@@ -74,8 +74,8 @@ def off(control: Control, actor: Actor, scope: HoldScope, target: str, reason: s
     Raises:
         Conflict: one stands there already.
     """
-    authorise.operate(actor, "turn the switch")
     with control.change(actor, "switch.off", f"{scope}/{target}", reason=reason) as change:
+        authorise.operate(actor, "turn the switch")
         connection = change.connection
         _check_target(connection, scope, target)
         if any(found.scope is scope and found.target == target for found in store.holds(connection)):
@@ -94,8 +94,8 @@ def on(control: Control, actor: Actor, scope: HoldScope, target: str) -> tuple[H
     Raises:
         NotFound: none stands there.
     """
-    authorise.operate(actor, "turn the switch")
     with control.change(actor, "switch.on", f"{scope}/{target}") as change:
+        authorise.operate(actor, "turn the switch")
         connection = change.connection
         standing = [
             found for found in store.holds(connection) if found.scope is scope and found.target == target

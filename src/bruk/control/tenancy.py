@@ -12,8 +12,8 @@ from bruk.wire.requests import BudgetBody, ProjectBody, ProjectChange, TenantBod
 
 def add_tenant(control: Control, actor: Actor, body: TenantBody) -> Tenant:
     """A new tenant."""
-    authorise.operate(actor, "add tenants")
     with control.change(actor, "tenant.add", body.name, countries=list(body.residency.countries)) as change:
+        authorise.operate(actor, "add tenants")
         if any(found.name == body.name for found in people.tenants(change.connection)):
             raise Conflict(f"there is a tenant {body.name!r} already", id=body.name)
         tenant = Tenant(
@@ -31,9 +31,9 @@ def add_tenant(control: Control, actor: Actor, body: TenantBody) -> Tenant:
 
 def change_tenant(control: Control, actor: Actor, name: str, body: TenantChange) -> Tenant:
     """Change what may change of a tenant; its law and its share are the operator's to set."""
-    authorise.operate(actor, "change tenants")
     fields = body.model_dump(exclude_unset=True, mode="json")
     with control.change(actor, "tenant.change", name, **fields) as change:
+        authorise.operate(actor, "change tenants")
         tenant = people.get_tenant(change.connection, name)
         if "residency" in fields:
             fields["residency"] = body.residency.value()
@@ -44,8 +44,8 @@ def change_tenant(control: Control, actor: Actor, name: str, body: TenantChange)
 
 def add_project(control: Control, actor: Actor, body: ProjectBody) -> Project:
     """A new project of a tenant."""
-    authorise.administer(actor, body.tenant, "add projects")
     with control.change(actor, "project.add", f"{body.tenant}/{body.name}") as change:
+        authorise.administer(actor, body.tenant, "add projects")
         people.get_tenant(change.connection, body.tenant)
         project = Project(
             body.tenant,
@@ -67,9 +67,9 @@ def add_project(control: Control, actor: Actor, body: ProjectBody) -> Project:
 
 def change_project(control: Control, actor: Actor, project_id: str, body: ProjectChange) -> Project:
     """Change what may change of a project. Its residency can only narrow its tenant's."""
-    authorise.administer(actor, project_id.split("/", 1)[0], "change projects")
     fields = body.model_dump(exclude_unset=True, mode="json")
     with control.change(actor, "project.change", project_id, **fields) as change:
+        authorise.administer(actor, project_id.split("/", 1)[0], "change projects")
         project = people.get_project(change.connection, project_id)
         if "residency" in fields:
             fields["residency"] = body.residency.value()
@@ -80,8 +80,8 @@ def change_project(control: Control, actor: Actor, project_id: str, body: Projec
 
 def set_tenant_budget(control: Control, actor: Actor, name: str, body: BudgetBody) -> Tenant:
     """The most that a tenant may spend; the operator's to set."""
-    authorise.operate(actor, "set tenants' budgets")
     with control.change(actor, "budget.set", name, budget_microeur=body.budget_microeur) as change:
+        authorise.operate(actor, "set tenants' budgets")
         tenant = replace(people.get_tenant(change.connection, name), budget_microeur=body.budget_microeur)
         people.replace_tenant(change.connection, tenant)
     return tenant
@@ -89,8 +89,8 @@ def set_tenant_budget(control: Control, actor: Actor, name: str, body: BudgetBod
 
 def set_project_budget(control: Control, actor: Actor, project_id: str, body: BudgetBody) -> Project:
     """The most that a project may spend of its tenant's budget."""
-    authorise.administer(actor, project_id.split("/", 1)[0], "set projects' budgets")
     with control.change(actor, "budget.set", project_id, budget_microeur=body.budget_microeur) as change:
+        authorise.administer(actor, project_id.split("/", 1)[0], "set projects' budgets")
         project = replace(
             people.get_project(change.connection, project_id), budget_microeur=body.budget_microeur
         )

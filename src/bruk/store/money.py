@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from bruk.model.ledger import Price, Resource
 from bruk.store import rows
@@ -58,12 +58,16 @@ def prices(connection: Connection) -> list[Price]:
     return [rows.to_value(Price, row) for row in rows.all_of(connection, statement)]
 
 
-def newest_version(connection: Connection, resource: Resource, item: str) -> int:
-    """The newest version of one price; 0 when there is none."""
-    statement = select(func.max(price.c.version)).where(
-        price.c.resource == resource.value, price.c.item == item
+def newest_price(connection: Connection, resource: Resource, item: str) -> Price | None:
+    """The newest version of one price, in force or yet to come; None when there is none."""
+    statement = (
+        select(price)
+        .where(price.c.resource == resource.value, price.c.item == item)
+        .order_by(price.c.version.desc())
+        .limit(1)
     )
-    return int(connection.execute(statement).scalar() or 0)
+    row = connection.execute(statement).first()
+    return rows.to_value(Price, row) if row else None
 
 
 def accounts(connection: Connection) -> dict[str, Account]:
