@@ -35,7 +35,7 @@ def serve(story: Story) -> None:
     used = served.tokens_in + served.tokens_out
     until("the bill of every token", 20, lambda: _tokens_billed(story) == used)
     screen.say(
-        f"{served.requests} requests, {served.tokens_in} tokens in, {served.tokens_out} out; all in the ledger"
+        f"{served.requests} requests, {served.tokens_in} tokens in, {served.tokens_out} out, all billed"
     )
     story.summary["serve"] = {
         "requests": served.requests,
