@@ -54,6 +54,7 @@ class Control:
     lease_ms: int = 60_000
     cut_off: CutOffPolicy = CutOffPolicy.CONTINUE
     acknowledged_seq: int = 0
+    closed: set[str] = field(default_factory=set)
     blobs: dict[str, bytes] = field(default_factory=dict)
     uploads: dict[str, bytes] = field(default_factory=dict)
     shipped: dict[tuple[str, str], bytes] = field(default_factory=dict)
@@ -107,6 +108,7 @@ class Control:
             lease_ms=self.lease_ms,
             cut_off=self.cut_off,
             now_ms=request.now_ms,
+            scopes_done=[scope for scope in request.scopes if scope in self.closed],
         )
 
     # The agent's side of it.

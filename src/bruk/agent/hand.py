@@ -13,6 +13,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import bruk
+from bruk.agent.checkpoints import Checkpoints
 from bruk.agent.complaint import Complaints
 from bruk.agent.course import Course
 from bruk.agent.local_hold import (
@@ -59,6 +60,7 @@ class Hand:
         self._local_answer = local_answer(home)
         self._reported: object = None
         self._complaints = Complaints(log)
+        self._checkpoints = Checkpoints(home, means.background)
         self._closed = False
         means.taken_ports = self._taken_ports
         means.needed_blobs = self._needed_blobs
@@ -83,6 +85,7 @@ class Hand:
             self._version, self._said_at_ms = response.version, response.now_ms
             self._orders = {order.run: order for order in response.runs}
             self._standing = Standing.of(response, now_ms)
+            self._checkpoints.release(response.scopes_done, self._scopes())
             return True
 
     # What is done.
@@ -155,6 +158,7 @@ class Hand:
                 meters=meters,
                 acknowledgement=self._acknowledgement(now_ms),
                 local_hold=self._local(),
+                scopes=self._checkpoints.without_runs(self._scopes()),
             )
             self._reported = self._signature()
             return request
@@ -372,6 +376,12 @@ class Hand:
             course.record for course in self._courses.values() if course.record.phase is not Phase.ENDED
         ]
         return {record.port for record in records} | {record.master_port for record in records}
+
+    def _scopes(self) -> set[str]:
+        """Identities under which the known runs, and those just ordered, keep checkpoints."""
+        orders = [course.record.order for course in self._courses.values()]
+        orders += (self._orders or {}).values()
+        return {order.scope or order.run for order in orders if order} | set(self._courses)
 
     def _needed_blobs(self) -> set[str]:
         orders = [

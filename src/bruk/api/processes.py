@@ -40,7 +40,7 @@ async def sync_agent(control: ControlOf, agent: Agent, body: SyncRequest) -> Syn
     version = control.changes.version
     if not changed:
         version = await _wait(control, body.known_version, body.wait_ms, WAIT_MS_MAX)
-    return await run_in_threadpool(agents.answer, control, agent, version)
+    return await run_in_threadpool(agents.answer, control, agent, version, body.scopes)
 
 
 @router.get("/agent/blobs/{digest}")

@@ -5,18 +5,19 @@ message changes nothing.
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 
 from bruk.control import meter
 from bruk.control.control import Control
 from bruk.control.switch import GENERATION, model_of
-from bruk.model.errors import Forbidden, IllegalTransition
+from bruk.model.errors import Forbidden, IllegalTransition, NotFound
 from bruk.model.run import Observed, Run, RunWanted
 from bruk.model.site import Node, Site
 from bruk.model.switch import EnforcerKind
 from bruk.model.tenant import Actor
 from bruk.model.transitions import OBSERVED, check_transition
-from bruk.model.workload import EndpointSpec, JobSpec, Workload
+from bruk.model.workload import EndpointSpec, JobSpec, Outcome, Workload
 from bruk.store import counters, goods, places, work
 from bruk.store import switch as switch_store
 from bruk.store.database import Connection
@@ -149,8 +150,12 @@ def _with(run: Run, seen: Observation, now_ms: int) -> Run:
     )
 
 
-def answer(control: Control, actor: Actor, version: int) -> SyncResponse:
-    """Everything wanted of the agent's site now."""
+def answer(control: Control, actor: Actor, version: int, scopes: Sequence[str] = ()) -> SyncResponse:
+    """Everything wanted of the agent's site now.
+
+    Args:
+        scopes: workloads whose checkpoints the agent keeps without a run; it hears which may go.
+    """
     assert actor.site is not None, "an agent belongs to a site"
     with control.read() as connection:
         site = places.get_site(connection, actor.site)
@@ -172,7 +177,21 @@ def answer(control: Control, actor: Actor, version: int) -> SyncResponse:
             lease_ms=site.lease_ms,
             cut_off=site.cut_off,
             now_ms=control.clock.now_ms(),
+            scopes_done=_done(connection, scopes, {order.scope for order in orders}),
         )
+
+
+def _done(connection: Connection, scopes: Sequence[str], ordered: set[str]) -> list[str]:
+    """Those that are closed or unknown, and that no run still wanted or unsettled here belongs to."""
+    done = []
+    for scope in scopes:
+        try:
+            closed = work.get_workload(connection, scope).outcome is not Outcome.OPEN
+        except NotFound:
+            closed = True
+        if closed and scope not in ordered:
+            done.append(scope)
+    return done
 
 
 def _order(connection: Connection, record: RunRecord) -> RunOrder:

@@ -15,6 +15,8 @@ from bruk.model.site import CutOffPolicy, Isolation, NodeHealth
 from bruk.model.switch import Acknowledgement, Hold
 
 Count = Annotated[int, Field(ge=0, le=2**62)]
+SCOPES_MAX = 200
+Scopes = Annotated[list[Annotated[str, Field(max_length=200)]], Field(max_length=SCOPES_MAX)]
 
 
 class Shape(BaseModel):
@@ -101,6 +103,7 @@ class SyncRequest(Shape):
         journal: persistent identity of the agent's journal, for deduplication of meters.
         known_version: version of the last answer it acted on; control answers at once when
             something newer holds, else when something changes or ``wait_ms`` has passed.
+        scopes: workloads whose checkpoints the agent keeps and of which it knows no run.
     """
 
     site: str
@@ -116,6 +119,7 @@ class SyncRequest(Shape):
     meters: list[MeterRecord] = Field(default_factory=list, max_length=5000)
     acknowledgement: Acknowledgement
     local_hold: Hold | None = None
+    scopes: Scopes = Field(default_factory=list)
 
 
 class InputOrder(Shape):
@@ -175,6 +179,8 @@ class SyncResponse(Shape):
         holds: those that cover this site.
         acknowledged_seq: meters up to here are in the ledger.
         lease_ms: how long the agent may act on this answer [ms].
+        scopes_done: those of the request's ``scopes`` that will never run again, or that control
+            does not know: their checkpoints may go.
     """
 
     version: Count
@@ -185,3 +191,4 @@ class SyncResponse(Shape):
     lease_ms: Count
     cut_off: CutOffPolicy
     now_ms: Count
+    scopes_done: Scopes = Field(default_factory=list)
