@@ -4,17 +4,17 @@ Only observations of runs assigned to that site and of a known generation count;
 message changes nothing.
 """
 
-import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any, cast
 
 from bruk.control import meter
 from bruk.control.control import Control
 from bruk.control.switch import GENERATION, model_of
-from bruk.model.errors import Forbidden, IllegalTransition, NotFound
+from bruk.model.errors import Forbidden, IllegalTransition, InvalidInput, NotFound
 from bruk.model.run import Observed, Run, RunWanted
 from bruk.model.site import Node, Site
-from bruk.model.switch import EnforcerKind
+from bruk.model.switch import Acknowledgement, EnforcerKind, HoldScope
 from bruk.model.tenant import Actor
 from bruk.model.transitions import OBSERVED, check_transition
 from bruk.model.workload import EndpointSpec, JobSpec, Outcome, Workload
@@ -24,8 +24,7 @@ from bruk.store.database import Connection
 from bruk.store.work import RunRecord
 from bruk.wire import codec
 from bruk.wire.agent import InputOrder, Observation, RunOrder, SyncRequest, SyncResponse
-
-log = logging.getLogger(__name__)
+from bruk.wire.requests import JSON_INTEGER_MAX, sound_json
 
 SERVE_RECIPE = "serve"
 
@@ -50,9 +49,11 @@ def receive(control: Control, actor: Actor, request: SyncRequest) -> bool:
         known_seq = row.meter_seq if row.journal == request.journal else 0
         fresh = [record for record in request.meters if record.seq > known_seq]
         meter.take_device_time(control, connection, site, fresh)
-        local_hold = codec.dump(request.local_hold) if request.local_hold else None
+        local_hold = _local_hold(site, request)
         changed |= local_hold != row.local_hold
-        said = replace(request.acknowledgement, enforcer=EnforcerKind.AGENT, id=site.name, at_ms=now_ms)
+        said = sound_acknowledgement(
+            connection, request.acknowledgement, EnforcerKind.AGENT, site.name, now_ms
+        )
         before = {
             item.id: item
             for item in switch_store.acknowledgements(connection)
@@ -77,7 +78,40 @@ def receive(control: Control, actor: Actor, request: SyncRequest) -> bool:
     return changed
 
 
+def _local_hold(site: Site, request: SyncRequest) -> dict[str, object] | None:
+    """The site's own key as its agent reports it; whatever it says, it is over that site alone."""
+    if request.local_hold is None:
+        return None
+    hold = replace(request.local_hold, scope=HoldScope.LOCAL, target=site.name)
+    return cast(dict[str, object], codec.dump(hold))
+
+
+def sound_acknowledgement(
+    connection: Connection, said: Acknowledgement, kind: EnforcerKind, identifier: str, now_ms: int
+) -> Acknowledgement:
+    """What an enforcer said, under its own name and within what can be.
+
+    A generation that the switch never had acknowledges nothing: after control was restored from a
+    backup, an enforcer may still speak of what came later there.
+    """
+    current = counters.value(connection, GENERATION)
+    return Acknowledgement(
+        kind,
+        identifier,
+        said.generation if 0 <= said.generation <= current else 0,
+        now_ms,
+        *(_count(number) for number in (said.refused, said.drained, said.stopped, said.processes_left)),
+    )
+
+
+def _count(number: int) -> int:
+    return min(max(0, number), JSON_INTEGER_MAX)
+
+
 def _take_inventory(connection: Connection, site: Site, request: SyncRequest) -> bool:
+    names = [report.name for report in request.nodes]
+    if len(set(names)) != len(names):
+        raise InvalidInput("two nodes of the inventory have the same name", site=site.name)
     before = places.nodes(connection, site.name)
     drained = {node.name for node in before if node.drained}
     after = [
@@ -105,8 +139,10 @@ def _take_inventory(connection: Connection, site: Site, request: SyncRequest) ->
 
 
 def _observe(connection: Connection, site: Site, seen: Observation, now_ms: int) -> bool:
-    record = next((item for item in work.runs(connection, site=site.name) if item.run.id == seen.run), None)
-    if record is None or record.settled or seen.generation > record.run.generation:
+    record = work.find_run(connection, seen.run)
+    if record is None or record.run.site != site.name or record.settled:
+        return False
+    if not 0 < seen.generation <= record.run.generation:
         return False
     run = record.run
     try:
@@ -115,16 +151,24 @@ def _observe(connection: Connection, site: Site, seen: Observation, now_ms: int)
         return False  # A late message: what came after it is known already.
     after = _with(run, seen, now_ms)
     outputs = [item.model_dump(mode="json") for item in seen.outputs]
-    if after == run and seen.progress == record.progress and outputs == record.outputs:
+    progress = _sound_progress(seen.progress) or record.progress
+    known = (run, record.progress, record.outputs, record.interrupted)
+    if known == (after, progress, outputs, seen.interrupted):
         return False
-    work.replace_run(
-        connection,
-        after,
-        progress=seen.progress or record.progress,
-        outputs=outputs,
-        interrupted=seen.interrupted,
-    )
+    work.replace_run(connection, after, progress=progress, outputs=outputs, interrupted=seen.interrupted)
     return after != run or outputs != record.outputs
+
+
+def _sound_progress(line: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """A progress line as it can be kept and shown; a loss that is not a number becomes null."""
+
+    def sound(value: object) -> object:
+        try:
+            return sound_json(value)
+        except ValueError:
+            return None
+
+    return None if line is None else {name: sound(value) for name, value in line.items()}
 
 
 def _with(run: Run, seen: Observation, now_ms: int) -> Run:
@@ -135,17 +179,23 @@ def _with(run: Run, seen: Observation, now_ms: int) -> Run:
     ended_at_ms = None
     if ended:
         ended_at_ms = run.ended_at_ms or min(max(seen.ended_at_ms or now_ms, run.created_at_ms), now_ms)
-    exited = seen.observed is Observed.EXITED
+    exit_code = None
+    if seen.observed is Observed.EXITED:
+        known = seen.exit_code is not None and 0 <= seen.exit_code <= 255
+        exit_code = seen.exit_code if known else 255
+    resumed = seen.resumed_from_step
+    if resumed is None or not 0 <= resumed <= JSON_INTEGER_MAX:
+        resumed = run.resumed_from_step
     return replace(
         run,
         observed=seen.observed,
-        exit_code=(255 if seen.exit_code is None else seen.exit_code) if exited else None,
+        exit_code=exit_code,
         detail=seen.detail[:2000],
         started_at_ms=started_at_ms,
         ended_at_ms=ended_at_ms,
-        address=seen.address,
+        address=seen.address[:300],
         ready=seen.ready and seen.observed in (Observed.RUNNING, Observed.STOPPING),
-        resumed_from_step=run.resumed_from_step if seen.resumed_from_step is None else seen.resumed_from_step,
+        resumed_from_step=resumed,
         software=seen.software[:2000],
     )
 

@@ -9,7 +9,8 @@ from bruk.model.artifact import Artifact, ArtifactKind
 from bruk.model.errors import Conflict
 from bruk.model.name import check_name
 from bruk.model.tenant import Actor
-from bruk.store import goods, people
+from bruk.model.workload import JobSpec
+from bruk.store import goods, people, work
 
 
 def put(
@@ -27,7 +28,8 @@ def put(
         InvalidInput: the name is not usable, or the bytes do not have the expected digest.
         DiskFull: there is no space; nothing was kept.
     """
-    authorise.work(actor, project, "put data")
+    with control.refusals(actor, "data.put", project):
+        authorise.work(actor, project, "put data")
     check_name(name, "artifact name")
     with control.read() as connection:
         people.get_project(connection, project)
@@ -36,6 +38,8 @@ def put(
     with control.change(
         actor, "data.put", artifact_id, name=name, digest=digest, size_bytes=size_bytes
     ) as change:
+        if not control.blobs.has(digest):
+            raise Conflict("the same bytes were removed at this very moment; send them again", digest=digest)
         artifact = Artifact(artifact_id, project, name, kind, digest, size_bytes, change.now_ms)
         goods.add_artifact(change.connection, artifact)
     return artifact
@@ -58,7 +62,7 @@ def content(control: Control, actor: Actor, artifact_id: str) -> tuple[Artifact,
 def artifacts(control: Control, actor: Actor, project: str | None) -> list[Artifact]:
     """The artifacts that the caller may see."""
     with control.read() as connection:
-        found = goods.artifacts(connection, project=project)
+        found = goods.artifacts(connection, tenant=actor.tenant, project=project)
     return [item for item in found if authorise.may_read(actor, item.project.split("/")[0], item.project)]
 
 
@@ -66,14 +70,20 @@ def remove(control: Control, actor: Actor, artifact_id: str) -> None:
     """Forget an artifact; its bytes go when nobody else has the same.
 
     Raises:
-        Conflict: a model is made of it.
+        Conflict: a model is made of it, or an open job of its project reads it.
     """
     artifact = get(control, actor, artifact_id)
     with control.change(actor, "data.remove", artifact_id, digest=artifact.digest) as change:
         authorise.work(actor, artifact.project, "remove data")
         if goods.artifact_in_use(change.connection, artifact_id):
-            raise Conflict(f"{artifact_id} is a model's; retire the model first", id=artifact_id)
+            raise Conflict(f"{artifact_id} is a model's and belongs to its lineage", id=artifact_id)
+        for workload in work.workloads(change.connection, open_=True, project=artifact.project):
+            if isinstance(workload.spec, JobSpec) and artifact_id in workload.spec.inputs.values():
+                raise Conflict(
+                    f"job {workload.id} reads {artifact_id}; cancel it or wait for its end", id=workload.id
+                )
         goods.remove_artifact(change.connection, artifact_id)
-        last = not goods.digest_used(change.connection, artifact.digest)
-    if last:
-        control.blobs.remove(artifact.digest)
+    # Whoever puts the same bytes now waits for this transaction and then looks whether they are here.
+    with control.database.write() as connection:
+        if not goods.digest_used(connection, artifact.digest):
+            control.blobs.remove(artifact.digest)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from bruk.admission.tariff import PriceBook
 from bruk.control import meter
+from bruk.control.agents import sound_acknowledgement
 from bruk.control.control import Control
 from bruk.control.spending import spending
 from bruk.control.switch import GENERATION
@@ -66,7 +67,9 @@ def receive(control: Control, actor: Actor, request: GatewaySync) -> Received:
         fresh = [record for record in request.usage if record.seq > known_seq]
         booked = meter.take_tokens(control, connection, row.name, request.journal, fresh)
         _settle_slices(connection, row.name, booked)
-        said = replace(request.acknowledgement, enforcer=EnforcerKind.GATEWAY, id=row.name, at_ms=now_ms)
+        said = sound_acknowledgement(
+            connection, request.acknowledgement, EnforcerKind.GATEWAY, row.name, now_ms
+        )
         before = next(
             (
                 item

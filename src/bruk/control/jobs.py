@@ -7,17 +7,24 @@ from bruk.admission.tariff import PriceBook
 from bruk.control import authorise
 from bruk.control.control import Control
 from bruk.control.logs import Stream
+from bruk.control.meter import power_of
 from bruk.control.spending import device_cost_microeur, spending
-from bruk.facility.accelerator import accelerator
 from bruk.facility.carbon import mean_day_intensity
 from bruk.facility.footprint import footprint
 from bruk.facility.power import estimate_energy
-from bruk.model.errors import BudgetExhausted, InvalidInput, NotFound
+from bruk.model.errors import (
+    BudgetExhausted,
+    Conflict,
+    InvalidInput,
+    NotFound,
+    PriceMissing,
+    ResidencyViolation,
+)
 from bruk.model.reason import Reason
 from bruk.model.run import Run
 from bruk.model.site import Node, Site
 from bruk.model.tenant import Actor
-from bruk.model.workload import JobSpec, Purpose, Wanted, Workload, WorkloadKind
+from bruk.model.workload import JobSpec, Outcome, Purpose, Wanted, Workload, WorkloadKind
 from bruk.store import goods, money, people, places, work
 from bruk.store.database import Connection
 from bruk.store.work import RunRecord
@@ -76,7 +83,33 @@ def project_of(actor: Actor, project: str | None) -> str:
     return chosen
 
 
-def _sound(connection: Connection, project: str, spec: JobSpec) -> JobSpec:
+def may_use(connection: Connection, actor: Actor, project: str, owner: str) -> bool:
+    """Whether work of ``project`` may use what ``owner``, a project of the same tenant, keeps.
+
+    A project's key sees its own project alone.
+
+    Raises:
+        ResidencyViolation: the owner's law is narrower, so that its data could go where it may not.
+    """
+    if owner == project:
+        return True
+    if owner.split("/")[0] != project.split("/")[0] or not authorise.may_read(
+        actor, owner.split("/")[0], owner
+    ):
+        return False
+    law, other = people.get_project(connection, project).residency, people.get_project(connection, owner)
+    for kind in ("countries", "operators", "sites"):
+        wide, narrow = set(getattr(law, kind)), set(getattr(other.residency, kind))
+        if narrow and not (wide and wide <= narrow):
+            raise ResidencyViolation(
+                f"{owner} keeps its data to fewer {kind} than {project}, whose work would carry it "
+                "elsewhere: run this in that project, or narrow this one's residency",
+                project=owner,
+            )
+    return True
+
+
+def _sound(connection: Connection, actor: Actor, project: str, spec: JobSpec) -> JobSpec:
     """The specification with what is implied filled in, or an error that names what is wrong."""
     if bool(spec.command) == bool(spec.recipe):
         raise InvalidInput("a job has a command or a recipe, and not both", field="spec.command")
@@ -85,10 +118,9 @@ def _sound(connection: Connection, project: str, spec: JobSpec) -> JobSpec:
             "no site of this cloud starts containers yet: use the site's environment or a venv",
             field="spec.software",
         )
-    tenant = project.split("/")[0]
     if spec.evaluates:
         model = goods.find_model(connection, spec.evaluates)
-        if model is None or model.project.split("/")[0] != tenant:
+        if model is None or not may_use(connection, actor, project, model.project):
             raise NotFound(f"there is no model {spec.evaluates!r}", what="model", id=spec.evaluates)
         spec = replace(spec, inputs={"model": model.artifact, **spec.inputs}, purpose=Purpose.EVALUATE)
         if spec.recipe == "evaluate" and "evaluation.json" not in spec.outputs:
@@ -103,7 +135,7 @@ def _sound(connection: Connection, project: str, spec: JobSpec) -> JobSpec:
             spec = replace(spec, outputs=(*spec.outputs, "model"))
     for name, artifact_id in spec.inputs.items():
         found = goods.find_artifact(connection, artifact_id)
-        if found is None or found.project.split("/")[0] != tenant:
+        if found is None or not may_use(connection, actor, project, found.project):
             raise NotFound(
                 f"input {name!r}: there is no artifact {artifact_id!r}", what="artifact", id=artifact_id
             )
@@ -116,13 +148,20 @@ def _estimate(connection: Connection, project: str, spec: JobSpec, now_ms: int) 
     book = PriceBook(money.prices(connection))
     nodes = places.nodes(connection)
     found: list[SiteEstimate] = []
+    unpriced: list[PriceMissing] = []
     for site in places.sites(connection):
         if law.refusal(site.country, site.operator, site.name) or (
             spec.sites and site.name not in spec.sites
         ):
             continue
         names = sorted({node.accelerator for node in nodes if _would_do(node, site, spec)})
-        found.extend(_at_site(book, site, name, spec, now_ms) for name in names)
+        for name in names:
+            try:
+                found.append(_at_site(book, site, name, spec, now_ms))
+            except PriceMissing as error:
+                unpriced.append(error)
+    if unpriced and not found:
+        raise unpriced[0]
     return Estimate(
         max((item.amount_microeur for item in found), default=0),
         spec.resources.devices_total * spec.time_limit_s * 1000,
@@ -137,7 +176,7 @@ def _would_do(node: Node, site: Site, spec: JobSpec) -> bool:
 
 def _at_site(book: PriceBook, site: Site, name: str, spec: JobSpec, now_ms: int) -> SiteEstimate:
     device_ms = spec.resources.devices_total * spec.time_limit_s * 1000
-    reading = estimate_energy(accelerator(name), device_ms)
+    reading = estimate_energy(power_of(name)[0], device_ms)
     end_ms = now_ms + spec.time_limit_s * 1000
     used = footprint(reading, now_ms, end_ms, site.pue_milli, mean_day_intensity(site.grid_zone))
     return SiteEstimate(
@@ -155,7 +194,7 @@ def estimate(control: Control, actor: Actor, body: JobBody) -> Estimate:
     project = project_of(actor, body.project)
     authorise.work(actor, project, "estimate jobs")
     with control.read() as connection:
-        spec = _sound(connection, project, body.spec.value())
+        spec = _sound(connection, actor, project, body.spec.value())
         return _estimate(connection, project, spec, control.clock.now_ms())
 
 
@@ -171,7 +210,7 @@ def submit(control: Control, actor: Actor, body: JobBody) -> Workload:
     with control.change(actor, "job.submit", body.name, project=project) as change:
         authorise.work(actor, project, "submit jobs")
         people.get_project(change.connection, project)
-        spec = _sound(change.connection, project, body.spec.value())
+        spec = _sound(change.connection, actor, project, body.spec.value())
         bound = _estimate(change.connection, project, spec, change.now_ms)
         money_left = spending(change.connection, change.now_ms)[project].left_microeur
         if money_left is not None and bound.amount_microeur_max > money_left:
@@ -207,11 +246,18 @@ def get(control: Control, actor: Actor, workload_id: str) -> Workload:
 
 
 def cancel(control: Control, actor: Actor, workload_id: str) -> Workload:
-    """Stop wanting a workload: its runs get their grace and end. Repeating it changes nothing."""
+    """Stop wanting a workload: its runs get their grace and end. Repeating it changes nothing.
+
+    Raises:
+        Conflict: it has ended already.
+    """
     workload = get(control, actor, workload_id)
     with control.change(actor, "workload.cancel", workload_id) as change:
         authorise.work(actor, workload.project, "cancel work")
-        workload = replace(work.get_workload(change.connection, workload_id), wanted=Wanted.STOP)
+        workload = work.get_workload(change.connection, workload_id)
+        if workload.outcome not in (Outcome.OPEN, Outcome.CANCELLED):
+            raise Conflict(f"{workload_id} has {workload.outcome} already", id=workload_id)
+        workload = replace(workload, wanted=Wanted.STOP)
         work.replace_workload(change.connection, workload)
     return workload
 
@@ -243,8 +289,12 @@ def listing(
     after: str = "",
     limit: int = 100,
 ) -> list[Workload]:
-    """The newest workloads that the caller may see."""
-    tenant = None if authorise.may_read(actor, "", None) and actor.tenant is None else actor.tenant
+    """The newest workloads that the caller may see; ``after`` is the last one of the page before."""
+    tenant = actor.tenant
+    if tenant is None:
+        authorise.audit(actor, "list everybody's work")
+    if after:
+        get(control, actor, after)
     with control.read() as connection:
         return work.workloads(
             connection,

@@ -1,8 +1,10 @@
 """Logs and progress of runs as agents ship them: append by offset, so that a repeat changes nothing."""
 
+import errno
 from enum import StrEnum
 from pathlib import Path
 
+from bruk.control.blobs import DiskFull
 from bruk.model.errors import Conflict, InvalidInput
 
 CHUNK_BYTES_MAX = 1 << 20
@@ -39,6 +41,7 @@ class LogStore:
         Raises:
             OffsetGap: ``offset`` lies beyond what is here.
             InvalidInput: the chunk is too large.
+            DiskFull: there is no space; what fitted is kept and a repeat goes on behind it.
         """
         if len(data) > CHUNK_BYTES_MAX:
             raise InvalidInput(f"a chunk may have at most {CHUNK_BYTES_MAX} bytes")
@@ -47,9 +50,14 @@ class LogStore:
         if offset > have:
             raise OffsetGap(f"{have} bytes are here; send from there", next_offset=have)
         fresh = data[have - offset :]
-        if fresh:
-            with path.open("ab") as file:
-                file.write(fresh)
+        try:
+            if fresh:
+                with path.open("ab") as file:
+                    file.write(fresh)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise DiskFull("the disk is full; free space, the log goes on from where it is") from error
+            raise
         return have + len(fresh)
 
     def size(self, run: str, stream: Stream) -> int:

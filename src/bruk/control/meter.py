@@ -5,25 +5,36 @@ gateway's records are known by journal and sequence number. Nothing an agent say
 than wall time times devices.
 """
 
+import logging
 from dataclasses import replace
 
-from bruk.admission.tariff import PriceBook, amount_microeur
+from bruk.admission.tariff import ANY_ITEM, PriceBook, amount_microeur
 from bruk.control.control import Control
 from bruk.control.decay import decayed
-from bruk.facility.accelerator import accelerator
+from bruk.facility.accelerator import Accelerator, UnknownAccelerator, accelerator
 from bruk.facility.carbon import mean_day_intensity
 from bruk.facility.footprint import footprint
 from bruk.facility.power import EnergyReading, estimate_energy
-from bruk.model.ledger import PRICED_QUANTITY, LedgerEntry, Quality, Resource
+from bruk.model.errors import PriceMissing
+from bruk.model.ledger import PRICED_QUANTITY, LedgerEntry, Price, Quality, Resource
 from bruk.model.run import Run
 from bruk.model.site import Site
-from bruk.store import money, places, records, work
+from bruk.store import money, people, places, records, work
 from bruk.store.database import Connection
 from bruk.wire.agent import MeterRecord
 from bruk.wire.gateway import UsageRecord
+from bruk.wire.requests import PRICE_MICROEUR_MAX
+
+log = logging.getLogger(__name__)
 
 # An agent's clock may be ahead of control's by this much before its records are cut.
 CLOCK_SKEW_MS = 5_000
+# No device with its share of a server draws more; a meter that says so is broken.
+POWER_W_MAX = 20_000
+# Whose power is taken for an accelerator that the table does not know.
+STAND_IN = "h100-sxm"
+# No request has more; a gateway that says so is broken.
+TOKENS_MAX = 10**9
 
 
 def take_device_time(
@@ -33,43 +44,67 @@ def take_device_time(
     book = PriceBook(money.prices(connection))
     booked: list[LedgerEntry] = []
     for record in usage:
-        known = {item.run.id: item.run for item in work.runs(connection, site=site.name)}
-        run = known.get(record.run)
-        if run is None:
+        known = work.find_run(connection, record.run)
+        if known is None or known.run.site != site.name:
             continue
-        entry = _device_entry(control, book, site, run, record)
-        if entry is None:
+        entries = _device_entries(control, book, site, known.run, record)
+        if not entries:
             continue
-        added = records.append_ledger(connection, [entry])
-        work.replace_run(connection, replace(run, metered_until_ms=entry.to_ms))
+        added = records.append_ledger(connection, entries)
+        work.replace_run(connection, replace(known.run, metered_until_ms=entries[-1].to_ms))
         _count_for_fair_share(connection, added)
         booked.extend(added)
     return booked
 
 
-def _device_entry(
+def power_of(name: str) -> tuple[Accelerator, str]:
+    """What an accelerator draws, and a remark where that is a stand-in's.
+
+    A site may have boards that the accelerator table does not know; their work is metered all the
+    same, and what it says of their energy says how it came to be.
+    """
+    try:
+        return accelerator(name), ""
+    except UnknownAccelerator:
+        return accelerator(STAND_IN), f"{name} is not in the accelerator table, taken as "
+
+
+def _device_entries(
     control: Control, book: PriceBook, site: Site, run: Run, record: MeterRecord
-) -> LedgerEntry | None:
-    now_ms = control.clock.now_ms()
+) -> list[LedgerEntry]:
+    """The part of a record that is not booked yet, cut where the price changes."""
+    until_ms = control.clock.now_ms() + CLOCK_SKEW_MS if run.ended_at_ms is None else run.ended_at_ms
     from_ms = max(record.from_ms, run.metered_until_ms or run.created_at_ms)
-    to_ms = min(record.to_ms, now_ms + CLOCK_SKEW_MS)
+    to_ms = min(record.to_ms, until_ms)
     if to_ms <= from_ms:
-        return None
-    span_ms = to_ms - from_ms
+        return []
+    spans = book.spans(Resource.DEVICE_TIME, run.accelerator, from_ms, to_ms)
+    return [_device_entry(control, site, run, record, start, end, price) for start, end, price in spans]
+
+
+def _reading(run: Run, record: MeterRecord, device_ms: int, span_ms: int) -> EnergyReading:
+    device, remark = power_of(run.accelerator)
     whole_ms = record.to_ms - record.from_ms
-    device_ms = min(record.device_ms * span_ms // whole_ms, span_ms * run.devices_total)
-    device = accelerator(run.accelerator)
-    estimate = estimate_energy(device, device_ms)
-    reading = estimate
     if record.it_energy_j is not None and record.quality in (Quality.MEASURED, Quality.SHARED):
         energy_j = record.it_energy_j * span_ms // whole_ms
-        reading = EnergyReading(energy_j, Quality(record.quality), record.method)
+        if energy_j * 1000 <= POWER_W_MAX * span_ms * run.devices_total:
+            return EnergyReading(energy_j, Quality(record.quality), record.method)
+        remark = f"the meter said {energy_j} J, which cannot be; {remark}"
+    estimate = estimate_energy(device, device_ms)
+    return replace(estimate, method=remark + estimate.method)
+
+
+def _device_entry(
+    control: Control, site: Site, run: Run, record: MeterRecord, from_ms: int, to_ms: int, price: Price
+) -> LedgerEntry:
+    span_ms, whole_ms = to_ms - from_ms, record.to_ms - record.from_ms
+    device_ms = min(record.device_ms * span_ms // whole_ms, span_ms * run.devices_total)
+    reading = _reading(run, record, device_ms, span_ms)
     used = footprint(reading, from_ms, to_ms, site.pue_milli, mean_day_intensity(site.grid_zone))
-    price = book.price(Resource.DEVICE_TIME, run.accelerator, from_ms)
     return LedgerEntry(
         seq=0,
         key=f"run/{run.id}/{from_ms}",
-        at_ms=now_ms,
+        at_ms=control.clock.now_ms(),
         from_ms=from_ms,
         to_ms=to_ms,
         tenant=run.tenant,
@@ -104,38 +139,65 @@ def _count_for_fair_share(connection: Connection, entries: list[LedgerEntry]) ->
 def take_tokens(
     control: Control, connection: Connection, gateway: str, journal: str, usage: list[UsageRecord]
 ) -> list[LedgerEntry]:
-    """Book what a gateway journalled: one entry for tokens in, one for tokens out."""
-    sites = {site.name for site in places.sites(connection)}
-    now_ms = control.clock.now_ms()
+    """Book what a gateway journalled: one entry for tokens in, one for tokens out.
+
+    Records of sites or projects that control does not know are left out, and said in the log.
+    """
+    known_sites = {site.name for site in places.sites(connection)}
+    known_projects = {project.id for project in people.projects(connection)}
+    book = money.prices(connection)
     entries: list[LedgerEntry] = []
     for record in usage:
-        if record.site not in sites:
+        if record.site not in known_sites or record.project not in known_projects:
+            log.error("gateway %s used %s at %s, unknown here", gateway, record.project, record.site)
             continue
-        for resource, tokens, price, version in (
-            (Resource.TOKENS_IN, record.tokens_in, record.price_in_microeur, record.price_in_version),
-            (Resource.TOKENS_OUT, record.tokens_out, record.price_out_microeur, record.price_out_version),
-        ):
-            entries.append(
-                LedgerEntry(
-                    seq=0,
-                    key=f"gw/{journal}/{record.seq}/{resource.value}",
-                    at_ms=now_ms,
-                    from_ms=record.from_ms,
-                    to_ms=max(record.from_ms, record.at_ms),
-                    tenant=record.project.split("/")[0],
-                    project=record.project,
-                    site=record.site,
-                    resource=resource,
-                    item=record.model,
-                    quantity=tokens,
-                    price_microeur=price,
-                    price_version=version,
-                    amount_microeur=amount_microeur(tokens, price, PRICED_QUANTITY[resource]),
-                    workload=record.endpoint,
-                    run=record.run,
-                    request=record.request,
-                    gateway=gateway,
-                    note="tokens counted from the stream" if record.estimated else "",
-                )
-            )
+        entries.append(_token_entry(control, gateway, journal, record, Resource.TOKENS_IN, book))
+        entries.append(_token_entry(control, gateway, journal, record, Resource.TOKENS_OUT, book))
     return records.append_ledger(connection, entries)
+
+
+def _token_entry(
+    control: Control, gateway: str, journal: str, record: UsageRecord, resource: Resource, book: list[Price]
+) -> LedgerEntry:
+    tokens, microeur, version = record.tokens_in, record.price_in_microeur, record.price_in_version
+    if resource is Resource.TOKENS_OUT:
+        tokens, microeur, version = record.tokens_out, record.price_out_microeur, record.price_out_version
+    now_ms = control.clock.now_ms()
+    from_ms = min(record.from_ms, now_ms + CLOCK_SKEW_MS)
+    notes = ["tokens counted from the stream"] if record.estimated else []
+    if not any(
+        (price.resource, price.version, price.price_microeur) == (resource, version, microeur)
+        and price.item in (record.model, ANY_ITEM)
+        for price in book
+    ):
+        # The work was done and is billed; but never at a price that the operator did not set.
+        notes.append(f"the gateway named {microeur} as version {version}, which was never set")
+        try:
+            now = PriceBook(book).price(resource, record.model, now_ms)
+            microeur, version = now.price_microeur, now.version
+        except PriceMissing:
+            microeur, version = min(microeur, PRICE_MICROEUR_MAX), 0
+    if tokens > TOKENS_MAX:
+        notes.append(f"the gateway counted {tokens} tokens, which cannot be")
+        tokens = TOKENS_MAX
+    return LedgerEntry(
+        seq=0,
+        key=f"gw/{gateway}/{journal}/{record.seq}/{resource.value}",
+        at_ms=now_ms,
+        from_ms=from_ms,
+        to_ms=max(from_ms, min(record.at_ms, now_ms + CLOCK_SKEW_MS)),
+        tenant=record.project.split("/")[0],
+        project=record.project,
+        site=record.site,
+        resource=resource,
+        item=record.model,
+        quantity=tokens,
+        price_microeur=microeur,
+        price_version=version,
+        amount_microeur=amount_microeur(tokens, microeur, PRICED_QUANTITY[resource]),
+        workload=record.endpoint,
+        run=record.run,
+        request=record.request,
+        gateway=gateway,
+        note="; ".join(notes),
+    )
