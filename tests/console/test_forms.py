@@ -26,6 +26,7 @@ def _posts(cloud):
         "{node}": "ess-01",
         "{workload}": cloud.jobs["finetune-support"].id,
         "{key}": "key_1",
+        "{model}": "code-small",
     }
     found = []
     for route in _routes(cloud.app().routes):
@@ -114,7 +115,7 @@ def test_only_operators_turn_the_switch(cloud, who):
     form = {"form_token": _token(browser), "scope": "platform", "reason": "mine"}
     answer = browser.post("/switch/off", data=form)
     assert answer.status_code == 403
-    assert "only an operator" in answer.text
+    assert "Only an operator" in answer.text
 
 
 def test_auditors_change_nothing_even_with_a_good_token(cloud):
@@ -234,3 +235,19 @@ def test_a_broken_body_is_refused_and_changes_nothing(cloud, content, kind):
     answer = browser.post("/switch/off", content=content, headers={"Content-Type": kind})
     assert answer.status_code in (403, 422)
     assert _audit(cloud) == before
+
+
+def test_a_gate_is_set_by_operators_and_a_model_retired_only_when_meant(cloud):
+    operator, tenant = cloud.client("operator"), cloud.client("acme")
+    gate = {"form_token": _token(tenant), "percent": "80"}
+    assert tenant.post("/models/code-small/gate", data=gate).status_code == 403
+    for wrong in ["-1", "x", "nan", "inf", "1e9"]:
+        form = {"form_token": _token(operator), "percent": wrong}
+        assert operator.post("/models/code-small/gate", data=form).status_code == 422, wrong
+    assert operator.post("/models/code-small/gate", data={**form, "percent": "80"}).status_code == 303
+    assert "This model has a gate of its own" in operator.get("/models/code-small").text
+    mine = {"form_token": _token(tenant)}
+    assert tenant.post("/models/code-small/retire", data=mine).status_code == 422
+    served = tenant.post("/models/code-small/retire", data={**mine, "confirmed": "code-small"})
+    assert served.status_code == 409
+    assert "remove it first" in served.text

@@ -1,8 +1,12 @@
 """Coming in and going out."""
 
+import re
+
 import pytest
+from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
+from bruk.console import create_router
 from bruk.control import access
 from bruk.wire.requests import KeyBody
 
@@ -105,6 +109,21 @@ def test_strangers_are_sent_to_the_login_and_scripts_are_told(cloud):
     assert (
         stranger.get("/", headers={"Accept": "application/json"}).json()["error"]["code"] == "unauthenticated"
     )
+
+
+def test_every_page_asks_who_is_there(cloud):
+    open_to_all = {"/login", "/static/{name}", "/{path:path}"}
+    stranger = cloud.client()
+    paths = [
+        route.path
+        for route in create_router(cloud.control, gateway_url=lambda: "").routes
+        if isinstance(route, APIRoute) and "GET" in route.methods and route.path not in open_to_all
+    ]
+    assert len(paths) > 20
+    for path in paths:
+        answer = stranger.get(re.sub(r"{\w+}", "x", path) + "?scope=platform")
+        assert answer.status_code in (303, 422), path
+        assert answer.status_code == 422 or answer.headers["location"] == "/login", path
 
 
 def test_a_key_of_a_program_opens_no_page(cloud):

@@ -26,7 +26,7 @@ PERIOD_MS = 10_000
 # A watched workload is looked at this often; its log and progress files do not announce themselves.
 WATCH_MS = 800
 # Changes that come closer together than this are told of as one.
-GAP_MS = 400
+GAP_MS = 700
 
 
 class Watched:

@@ -8,7 +8,7 @@ from fastapi.responses import RedirectResponse
 from bruk.console import charts
 from bruk.console.door import ControlOf, Posting, Seen
 from bruk.console.rendering import page
-from bruk.control import data, endpoints, jobs, models, overview
+from bruk.control import authorise, data, endpoints, jobs, models, overview
 from bruk.control.control import Control
 from bruk.model.artifact import Artifact
 from bruk.model.errors import InvalidInput, NotFound
@@ -17,7 +17,7 @@ from bruk.model.name import check_name
 from bruk.model.tenant import Actor
 from bruk.model.workload import WorkloadKind
 from bruk.store import goods
-from bruk.wire.requests import EndpointBody
+from bruk.wire.requests import EndpointBody, GateBody
 
 router = APIRouter()
 
@@ -75,6 +75,37 @@ def _artifact(control: Control, actor: Actor, artifact: str) -> Artifact | None:
         return data.get(control, actor, artifact)
     except NotFound:
         return None
+
+
+@router.post("/models/{model}/gate")
+def set_gate(
+    model: str, visitor: Posting, control: ControlOf, percent: Annotated[float, Form(ge=0, le=10_000)]
+) -> Response:
+    """Give a model a gate of its own: the same figures as now, another limit."""
+    authorise.operate(visitor.actor, "set gates")
+    found = models.get(control, visitor.actor, model)
+    with control.read() as connection:
+        gate = goods.gate_of(connection, found.id) or models.platform_gate(connection)
+    body = GateBody(
+        metric=gate.metric, baseline=gate.baseline, rule=gate.rule, limit_permille=round(percent * 10)
+    )
+    models.set_gate(control, visitor.actor, found.id, body)
+    return RedirectResponse(f"/models/{found.id}", status_code=303)
+
+
+@router.post("/models/{model}/retire")
+def retire(
+    model: str,
+    visitor: Posting,
+    control: ControlOf,
+    confirmed: Annotated[str, Form(max_length=63)] = "",
+) -> Response:
+    """Take a model out of use for good; its id is typed once more, so that it is meant."""
+    models.get(control, visitor.actor, model)
+    if confirmed != model:
+        raise InvalidInput(f"to retire it, type its id: {model}", field="confirmed")
+    models.retire(control, visitor.actor, model)
+    return RedirectResponse(f"/models/{model}", status_code=303)
 
 
 @router.get("/endpoints")

@@ -67,7 +67,7 @@ def listing(
         shown=shown,
         more=found[SHOWN - 1].id if len(found) > SHOWN else "",
         reasons=reasons,
-        runs={item.id: jobs.records(control, visitor.actor, item.id) for item in shown},
+        runs=overview.newest_runs(control, shown),
         projects=overview.projects(control, visitor.actor),
         kind=kind,
         state=state,

@@ -243,3 +243,9 @@ def prices_now(control: Control) -> list[Price]:
     with control.read() as connection:
         found = [price for price in money.prices(connection) if price.effective_from_ms <= now_ms]
     return list({(price.resource, price.item): price for price in found}.values())
+
+
+def newest_runs(control: Control, shown: list[Workload]) -> dict[str, Run]:
+    """Workload id to its newest run, for workloads that the caller was shown already."""
+    with control.read() as connection:
+        return extracts.newest_runs(connection, [item.id for item in shown])

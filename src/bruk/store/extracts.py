@@ -1,12 +1,14 @@
-"""Extracts of the ledger for people: the newest entries first, and sums. Reads only."""
+"""Extracts for people: the newest ledger entries and runs, and sums of the ledger. Reads only."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
 from bruk.model.ledger import LedgerEntry, Quality, Resource
+from bruk.model.run import Run
 from bruk.store import rows
-from bruk.store.tables import ledger
+from bruk.store.tables import ledger, run
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,3 +90,9 @@ def newest_entries(
     if resource is not None:
         statement = statement.where(ledger.c.resource == resource.value)
     return [rows.to_value(LedgerEntry, row) for row in rows.all_of(connection, statement)]
+
+
+def newest_runs(connection: Connection, workloads: Sequence[str]) -> dict[str, Run]:
+    """Workload id to its newest run, for those of the given workloads that have one."""
+    statement = select(run).where(run.c.workload.in_(workloads)).order_by(run.c.created_at_ms, run.c.id)
+    return {row.workload: rows.to_value(Run, row) for row in rows.all_of(connection, statement)}

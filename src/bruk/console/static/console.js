@@ -31,6 +31,9 @@
     opened = true;
   });
 
+  const here = document.querySelector("nav [aria-current]");
+  if (here) here.parentElement.scrollLeft = here.offsetLeft - 60;
+
   for (const log of document.querySelectorAll("[data-follow]")) {
     let follows = true;
     log.scrollTop = log.scrollHeight;
