@@ -1,19 +1,17 @@
 """The keys of the platform: off and on, from control or by hand at a site."""
 
-import getpass
 import time
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bruk.cli import output, receipt
+from bruk.cli import local_key, output, receipt
 from bruk.cli.exits import FAILED
 from bruk.cli.output import JsonOption
 from bruk.cli.quantity import duration_s
-from bruk.cli.settings import client, settings
-from bruk.model.errors import InvalidInput, NotFound
-from bruk.model.name import check_name
+from bruk.cli.settings import client
+from bruk.model.errors import InvalidInput
 
 if TYPE_CHECKING:
     from bruk.sdk import Client
@@ -55,29 +53,35 @@ def off(
     local: LocalOption = False,
     site: SiteOption = None,
     wait: Annotated[
-        bool, typer.Option("--wait", help="Wait until all have answered; print the receipt.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--wait/--no-wait",
+            help="Wait until all have answered, and print the receipt; --local waits unless told not to.",
+            show_default=False,
+        ),
+    ] = None,
     timeout: Annotated[str, typer.Option("--timeout", help="How long to wait, like 2m.")] = "2m",
     json: JsonOption = False,
 ) -> None:
     """Turn the platform, a site, a tenant or a model off. Runs write a checkpoint and stop.
 
-    With --wait, ends with status 1 if someone has not answered in time. 'bruk off --local --site NAME'
-    works at the site itself when control is away.
+    Where it waits, it ends with status 1 if someone has not answered in time. 'bruk off --local --site
+    NAME' works at the site itself when control is away; it waits until nothing is left running there.
     """
+    wait_s = duration_s(timeout)
     if local:
-        _local(ctx, site, reason, raised=True, json=json)
+        site = _local_site(scope, target, site)
+        local_key.turn_off(ctx, site, reason, 0 if wait is False else wait_s, json=json)
         return
     from bruk.cli.request import built
     from bruk.wire.requests import SwitchBody
 
-    wait_s = duration_s(timeout)
     with client(ctx) as control:
         hold, number = control.switch.off(built(SwitchBody, **_what(scope, target), reason=reason))
         complete, document = _awaited(control, number, wait_s) if wait else (True, None)
     if json:
         output.show_json(
-            {"hold": hold, "receipt": number, "complete": wait and complete, "document": document}
+            {"hold": hold, "receipt": number, "complete": bool(wait) and complete, "document": document}
         )
     else:
         output.say(f"{hold.scope.value} {hold.target} is off (hold {hold.id}, generation {hold.generation}).")
@@ -101,7 +105,7 @@ def on(
 ) -> None:
     """Turn it on again: everything resumes from where it stood."""
     if local:
-        _local(ctx, site, reason, raised=False, json=json)
+        local_key.turn_on(ctx, _local_site(scope, target, site), reason, json=json)
         return
     from bruk.cli.request import built
     from bruk.wire.requests import SwitchBody
@@ -115,9 +119,20 @@ def on(
         output.say(f"{hold.scope.value} {hold.target} is on again (receipt {number}).")
 
 
+def _local_site(scope: Scope | None, target: str | None, site: str | None) -> str | None:
+    """The site whose own key is meant: '--site NAME', or 'site NAME' as without --local."""
+    if scope is None:
+        return site
+    if scope is Scope.SITE and target and site in (None, target):
+        return target
+    raise InvalidInput("--local turns the key of one site by hand and nothing else: --local --site NAME.")
+
+
 def _what(scope: Scope | None, target: str | None) -> dict[str, str]:
     if scope is None:
-        raise InvalidInput("What is to be switched? Say platform, or site, tenant or model with its name.")
+        raise InvalidInput(
+            "What is to be switched? Say platform, or site, tenant or model and its name, like 'site essonne'."
+        )
     if scope is Scope.PLATFORM:
         if target not in (None, "*"):
             raise InvalidInput(f"The platform is one; leave {target!r} out, or say site, tenant or model.")
@@ -125,28 +140,6 @@ def _what(scope: Scope | None, target: str | None) -> dict[str, str]:
     if not target:
         raise InvalidInput(f"Which {scope.value}? Name it: 'bruk off {scope.value} NAME'.")
     return {"scope": scope.value, "target": target}
-
-
-def _local(ctx: typer.Context, site: str | None, reason: str, *, raised: bool, json: bool) -> None:
-    """Write the site's own key into its agent's home; the agent there obeys it."""
-    if not site:
-        raise InvalidInput("--local needs --site NAME, the site that this machine serves.")
-    home = settings(ctx).home / "sites" / check_name(site, "site")
-    if not home.is_dir():
-        raise NotFound(f"This machine serves no site {site!r}: there is no folder {home}. Give --home.")
-    from bruk.agent import local_hold
-    from bruk.assembly import SystemClock
-
-    change = local_hold.raise_local_hold if raised else local_hold.release_local_hold
-    hold = change(home, getpass.getuser(), reason, SystemClock())
-    if json:
-        output.show_json(hold)
-    elif raised:
-        output.say(
-            f"Site {site} is off by hand. Its agent stops what runs; only 'bruk on --local' releases it."
-        )
-    else:
-        output.say(f"Site {site} is on again by hand.")
 
 
 def _awaited(control: "Client", number: str, wait_s: int) -> tuple[bool, dict[str, Any]]:
