@@ -84,7 +84,7 @@ def _home(ctx: typer.Context, site: str | None) -> Path:
     home = settings(ctx).home / "sites" / check_name(site, "site")
     if not home.is_dir():
         raise NotFound(
-            f"This machine serves no site {site!r}: there is no folder {home}. Say it at the site's own machine, "
+            f"This machine serves no site {site!r}: there is no folder {home}. Say it at the site itself, "
             "with 'bruk --home FOLDER off …' if Bruk's home is elsewhere there."
         )
     return home
