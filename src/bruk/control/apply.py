@@ -25,6 +25,10 @@ def step_schedule(control: Control) -> bool:
     with control.database.write() as connection:
         fresh = snapshot.take(connection, seen.now_ms)
         violations = check(fresh, plan)
+        if violations and fresh == seen:
+            # Nothing changed, so the plan itself is wrong, and would be made again at once.
+            log.error("plan refused, %d of its parts break a rule: %s", len(violations), violations[0])
+            return False
         if violations:
             # Something changed under the plan. It is dropped whole; the next cycle sees the change.
             log.info("plan dropped, %d of its parts no longer hold: %s", len(violations), violations[0])

@@ -51,6 +51,10 @@ class BlobStore:
         """Whether the bytes are here."""
         return self.path(digest).is_file()
 
+    def size_bytes(self, digest: str) -> int:
+        """How many bytes are here under a digest that is here [bytes]."""
+        return self.path(digest).stat().st_size
+
     def open(self, digest: str) -> BinaryIO:
         """The bytes, to read.
 

@@ -24,8 +24,8 @@ def create(control: Control, actor: Actor, body: EndpointBody) -> Workload:
     with control.change(actor, "endpoint.create", body.name, model=body.model) as change:
         authorise.work(actor, project, "serve models")
         people.get_project(change.connection, project)
-        model = models.own_model(change.connection, project, body.model)
-        if model.stage not in (Stage.VALIDATED, Stage.SERVED):
+        model = models.own_model(change.connection, actor, project, body.model)
+        if not models.may_serve(model):
             raise GateNotPassed(_gate_refusal(model.id, model.stage, bool(model.evaluations)), model=model.id)
         if work.find_endpoint(change.connection, body.name) is not None:
             raise Conflict(f"there is an endpoint {body.name!r} already", id=body.name)
@@ -69,11 +69,17 @@ def get(control: Control, actor: Actor, name: str) -> Workload:
 
 
 def scale(control: Control, actor: Actor, name: str, replicas: int) -> Workload:
-    """Keep another number of replicas."""
+    """Keep another number of replicas.
+
+    Raises:
+        Conflict: it is being removed.
+    """
     found = get(control, actor, name)
     with control.change(actor, "endpoint.scale", found.id, replicas=replicas) as change:
         authorise.work(actor, found.project, "scale endpoints")
         endpoint = work.get_workload(change.connection, found.id)
+        if endpoint.wanted is Wanted.STOP:
+            raise Conflict(f"endpoint {name!r} is being removed", id=name)
         endpoint = replace(endpoint, spec=replace(endpoint.endpoint, replicas=replicas), not_before_ms=0)
         work.replace_workload(change.connection, endpoint)
     return endpoint

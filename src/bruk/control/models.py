@@ -10,6 +10,7 @@ from typing import Any
 
 from bruk.control import authorise
 from bruk.control.control import Control
+from bruk.control.jobs import may_use
 from bruk.model.artifact import Artifact, Evaluation, Gate, GateRule, Model, Stage
 from bruk.model.errors import Conflict, InvalidInput, NotFound
 from bruk.model.tenant import Actor
@@ -18,12 +19,14 @@ from bruk.model.workload import Workload, WorkloadKind
 from bruk.store import counters, goods, work
 from bruk.store.database import Connection
 from bruk.wire import codec
-from bruk.wire.requests import GateBody
+from bruk.wire.requests import GateBody, sound_json
 
 DEFAULT_GATE = Gate("bits_per_byte", "gzip_bits_per_byte", GateRule.AT_MOST, 900)
 GATE_SETTING = "gate"
 EVALUATION_BYTES_MAX = 4 << 20
 EVALUATION_NAME = "evaluation.json"
+# Figures are kept as whole millionths, which must stay exact.
+FIGURE_MAX = 9 * 10**9
 
 
 def platform_gate(connection: Connection) -> Gate:
@@ -63,7 +66,17 @@ def passes(gate: Gate, figures_micro: dict[str, int]) -> bool:
 
 
 def register(control: Control, connection: Connection, workload: Workload, output: Artifact) -> Model:
-    """The model that a finished job made."""
+    """The model that a finished job made.
+
+    Raises:
+        Conflict: another job has made one of this id since.
+    """
+    if goods.find_model(connection, workload.job.model) is not None:
+        raise Conflict(
+            f"there is a model {workload.job.model!r} already, made since this job was submitted; its "
+            "output is kept as an artifact",
+            id=workload.job.model,
+        )
     model = Model(
         id=workload.job.model,
         project=workload.project,
@@ -88,7 +101,7 @@ def take_evaluation(
     model = goods.get_model(connection, workload.job.evaluates)
     record = _read_record(control, output)
     figures = {
-        name: round(value * 1_000_000)
+        name: _micro(name, value)
         for name, value in record.items()
         if isinstance(value, int | float) and not isinstance(value, bool)
     }
@@ -111,11 +124,18 @@ def take_evaluation(
     return evaluation
 
 
+def _micro(name: str, value: float) -> int:
+    if abs(value) > FIGURE_MAX:
+        raise InvalidInput(f"the figure {name!r} is beyond {FIGURE_MAX}", figure=name)
+    return round(value * 1_000_000)
+
+
 def _read_record(control: Control, output: Artifact) -> dict[str, Any]:
     try:
         record = json.loads(control.blobs.read(output.digest, EVALUATION_BYTES_MAX))
-    except ValueError:
-        raise InvalidInput(f"{EVALUATION_NAME} is not JSON") from None
+        sound_json(record)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f"{EVALUATION_NAME} is not JSON that can be kept: {error}") from None
     if not isinstance(record, dict):
         raise InvalidInput(f"{EVALUATION_NAME} is not a JSON object")
     return record
@@ -165,13 +185,27 @@ def retire(control: Control, actor: Actor, model_id: str) -> Model:
         return move(change.connection, goods.get_model(change.connection, model_id), Stage.RETIRED)
 
 
-def own_model(connection: Connection, project: str, model_id: str) -> Model:
-    """The model, if it is of this project's tenant.
+def may_serve(model: Model) -> bool:
+    """Whether its last evaluation passed the gate, and it was not taken out of use."""
+    fit = model.stage in (Stage.VALIDATED, Stage.SERVED)
+    return fit and bool(model.evaluations) and model.evaluations[-1].passed
+
+
+def unserve(connection: Connection, model: Model) -> Model:
+    """No endpoint wants it any more: back to where its last evaluation leaves it."""
+    fit = may_serve(model)
+    model = move(connection, model, Stage.VALIDATED)
+    return model if fit else move(connection, model, Stage.DRAFT)
+
+
+def own_model(connection: Connection, actor: Actor, project: str, model_id: str) -> Model:
+    """The model, if work of this project may use it (see ``jobs.may_use``).
 
     Raises:
         NotFound: there is none, or it is another tenant's.
+        ResidencyViolation: it is of a project that keeps its data to fewer places.
     """
     model = goods.find_model(connection, model_id)
-    if model is None or model.project.split("/")[0] != project.split("/")[0]:
+    if model is None or not may_use(connection, actor, project, model.project):
         raise NotFound(f"there is no model {model_id!r}", what="model", id=model_id)
     return model

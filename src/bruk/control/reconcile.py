@@ -5,7 +5,7 @@ from dataclasses import replace
 from bruk.control import models
 from bruk.control.control import Control
 from bruk.model.artifact import Artifact, ArtifactKind, Stage
-from bruk.model.errors import BrukError
+from bruk.model.errors import BrukError, InvalidInput
 from bruk.model.run import Observed, Run, RunWanted, StopReason
 from bruk.model.tenant import SYSTEM
 from bruk.model.transitions import OUTCOME, check_transition
@@ -53,7 +53,7 @@ def _unserve(connection: Connection, endpoint: Workload) -> None:
     others = work.workloads(connection, kind=WorkloadKind.ENDPOINT, open_=True)
     still = any(item.endpoint.model == endpoint.endpoint.model for item in others)
     if model is not None and model.stage is Stage.SERVED and not still:
-        models.move(connection, model, Stage.VALIDATED)
+        models.unserve(connection, model)
 
 
 def _close(
@@ -85,8 +85,17 @@ def _settle(control: Control, connection: Connection, record: RunRecord) -> bool
     if isinstance(workload.spec, JobSpec):
         _settle_job(control, connection, workload, record)
     elif workload.wanted is Wanted.RUN and run.wanted is RunWanted.START and not record.interrupted:
+        if _was_steady(run):
+            workload = replace(workload, failures=0)
         _retry(control, connection, workload, _why(run), limit=None)
     return True
+
+
+def _was_steady(run: Run) -> bool:
+    """It ran well for so long that failures before it say nothing about the next."""
+    if run.started_at_ms is None or run.ended_at_ms is None:
+        return False
+    return run.ended_at_ms - run.started_at_ms >= BACKOFF_MS_MAX
 
 
 def _why(run: Run) -> str:
@@ -134,12 +143,24 @@ def _retry(control: Control, connection: Connection, workload: Workload, why: st
     work.replace_workload(connection, waiting)
 
 
+def _is_here(control: Control, digest: str) -> bool:
+    try:
+        return control.blobs.has(digest)
+    except InvalidInput:
+        return False
+
+
 def _finish(control: Control, connection: Connection, workload: Workload, record: RunRecord) -> None:
     spec = workload.job
     handed = {item["name"]: item for item in record.outputs}
     missing = sorted(set(spec.outputs) - set(handed))
     if missing:
         detail = f"it ended with status 0 but did not write its output {', '.join(missing)}"
+        _close(control, connection, workload, Outcome.FAILED, detail)
+        return
+    lost = sorted(name for name in spec.outputs if not _is_here(control, handed[name]["digest"]))
+    if lost:
+        detail = f"its output {', '.join(lost)} never reached control"
         _close(control, connection, workload, Outcome.FAILED, detail)
         return
     kept: dict[str, Artifact] = {}
@@ -151,7 +172,7 @@ def _finish(control: Control, connection: Connection, workload: Workload, record
             name,
             ArtifactKind(item["kind"]),
             item["digest"],
-            item["size_bytes"],
+            control.blobs.size_bytes(item["digest"]),
             control.clock.now_ms(),
             record.run.id,
             ("control", record.run.site),

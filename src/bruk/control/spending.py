@@ -23,7 +23,7 @@ class Spending:
     Attributes:
         committed_microeur: set aside for running work and for gateways' slices.
         left_microeur: None when neither the tenant nor the project has a budget.
-        exhausted: the ledger has reached a budget: running work is to stop.
+        exhausted: the ledger has reached a budget or the tenant's grant: running work is to stop.
     """
 
     project: str
@@ -62,8 +62,10 @@ def spending(connection: Connection, now_ms: int) -> dict[str, Spending]:
         left_ms = horizon_ms(workload)
         if isinstance(workload.spec, JobSpec):
             left_ms = max(0, left_ms - max(0, used_ms))
+        # A run is placed under a price, so one holds from then on, also when the clock goes back.
+        at_ms = max(now_ms, run.created_at_ms)
         committed[run.project] += device_cost_microeur(
-            book, run.accelerator, left_ms * run.devices_total, now_ms
+            book, run.accelerator, left_ms * run.devices_total, at_ms
         )
     for piece in money.slices(connection):
         committed[piece.project] += max(0, piece.granted_microeur - piece.settled_microeur)
@@ -73,6 +75,8 @@ def spending(connection: Connection, now_ms: int) -> dict[str, Spending]:
         own = people.projects(connection, tenant.name)
         tenant_spent = sum(accounts[item.id].spent_microeur for item in own)
         tenant_committed = sum(committed[item.id] for item in own)
+        taken_ms = sum(accounts[item.id].device_ms for item in own)
+        out_of_grant = tenant.grant_device_ms is not None and taken_ms >= tenant.grant_device_ms
         for item in own:
             spent = accounts[item.id].spent_microeur
             rests = []
@@ -85,6 +89,6 @@ def spending(connection: Connection, now_ms: int) -> dict[str, Spending]:
                 spent,
                 committed[item.id],
                 min((rest - aside for rest, aside in rests), default=None),
-                any(rest <= 0 for rest, _ in rests),
+                out_of_grant or any(rest <= 0 for rest, _ in rests),
             )
     return found

@@ -14,7 +14,7 @@ from bruk.control.control import Control
 from bruk.model.errors import Conflict, InvalidInput, NotFound
 from bruk.model.switch import Acknowledgement, EnforcerKind, Hold, HoldScope
 from bruk.model.tenant import SYSTEM, Actor
-from bruk.reports.receipt import Enforcer, ReceiptHeader, issue_receipt, unanswered
+from bruk.reports.receipt import Enforcer, ReceiptHeader, issue_receipt, nothing_is_left, unanswered
 from bruk.seal import Checkpoint, SignedDocument
 from bruk.store import counters, goods, people, places, records, work
 from bruk.store import switch as store
@@ -143,15 +143,25 @@ def _enforcers(control: Control, connection: Connection, hold: Hold, row: Receip
         )
 
     found = []
-    for site in places.sites(connection):
-        if hold.scope is not HoldScope.SITE or hold.target == site.name:
-            found.append(Enforcer(EnforcerKind.AGENT, site.name, since(EnforcerKind.AGENT, site.name)))
+    for agent in places.agents(connection):
+        # Nothing was ever placed at a site whose agent has never been heard.
+        if agent.last_sync_at_ms is None:
+            continue
+        if hold.scope is not HoldScope.SITE or hold.target == agent.site:
+            found.append(Enforcer(EnforcerKind.AGENT, agent.site, since(EnforcerKind.AGENT, agent.site)))
     for gateway in places.gateways(connection):
-        until_ms = (gateway.lease_until_ms or 0) + LEASE_SLACK_MS
-        ended = gateway.lease_until_ms if until_ms <= now_ms else None
+        # One that never had a lease refuses everything, as one whose lease has ended.
+        until_ms = gateway.lease_until_ms
+        over = until_ms is None or until_ms + LEASE_SLACK_MS <= now_ms
+        ended_ms = (gateway.created_at_ms if until_ms is None else until_ms) if over else None
         said = since(EnforcerKind.GATEWAY, gateway.name)
-        found.append(Enforcer(EnforcerKind.GATEWAY, gateway.name, said, ended))
-    scheduler = Acknowledgement(EnforcerKind.SCHEDULER, "control", row.generation, now_ms)
+        found.append(Enforcer(EnforcerKind.GATEWAY, gateway.name, said, ended_ms))
+    # What control has not seen end is left, whatever the enforcers count: a run that an agent has not
+    # heard of yet, or that went on since the hold was released.
+    left = _left(connection, hold) if row.action == "off" else 0
+    scheduler = Acknowledgement(
+        EnforcerKind.SCHEDULER, "control", row.generation, now_ms, processes_left=left
+    )
     found.append(Enforcer(EnforcerKind.SCHEDULER, "control", scheduler))
     return found
 
@@ -179,19 +189,21 @@ def _write(control: Control, connection: Connection, row: ReceiptRow) -> tuple[d
     body = issue_receipt(
         header, store.holds(connection), _enforcers(control, connection, hold, row), checkpoint.document()
     )
-    left = [
-        record.run.id
-        for record in work.runs(connection, unsettled=True)
-        if row.action == "off" and not record.run.ended and _covered(connection, hold, record.run.id)
-    ]
-    complete = not unanswered(body) and not left
+    # A hold that was released before everything had stopped will never see it stop: its receipt ends
+    # then, and says what was left.
+    over = row.action == "on" or hold.released_at_ms is not None
+    complete = not unanswered(body) and (over or nothing_is_left(body))
     return SignedDocument.sign("switch-receipt", body, control.key).document(), complete
 
 
-def _covered(connection: Connection, hold: Hold, run_id: str) -> bool:
-    run = work.get_run(connection, run_id).run
-    workload = work.get_workload(connection, run.workload)
-    return hold.covers(run.site, run.tenant, model_of(workload.spec))
+def _left(connection: Connection, hold: Hold) -> int:
+    """How many runs under this hold are not known to have ended."""
+    count = 0
+    for record in work.runs(connection, unsettled=True):
+        run = record.run
+        spec = work.get_workload(connection, run.workload).spec
+        count += not run.ended and hold.covers(run.site, run.tenant, model_of(spec))
+    return count
 
 
 def model_of(spec: Any) -> str:
@@ -205,6 +217,9 @@ def step_receipts(control: Control) -> bool:
         waiting = store.receipts(connection, open_only=True)
     done = False
     for row in waiting:
+        with control.read() as connection:
+            if not _write(control, connection, row)[1]:
+                continue
         with control.database.write() as connection:
             document, complete = _write(control, connection, row)
             if complete:
