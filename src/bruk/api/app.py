@@ -8,7 +8,10 @@ from bruk.api.door import BodyLimit, install_errors
 from bruk.control.control import Control
 
 # Where bodies are streamed and have limits of their own.
-STREAMING = ("/artifacts", "/agent/blobs/", "/agent/runs/", "/api/v1/artifacts", "/api/v1/agent/")
+STREAMING = ("/artifacts", "/agent/blobs/", "/agent/runs/")
+# A thousand records of usage, or the inventory of a large site, are more than people send.
+SYNC_BYTES_MAX = 16 << 20
+LARGER = {"/agent/sync": SYNC_BYTES_MAX, "/gateway/sync": SYNC_BYTES_MAX}
 
 
 def create_api(control: Control) -> FastAPI:
@@ -24,5 +27,5 @@ def create_api(control: Control) -> FastAPI:
     install_errors(app)
     for room in (sites, people, work, records, processes):
         app.include_router(room.router)
-    app.add_middleware(BodyLimit, streaming=STREAMING)
+    app.add_middleware(BodyLimit, streaming=STREAMING, larger=LARGER)
     return app

@@ -4,19 +4,19 @@ import hashlib
 import json
 import logging
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Header, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import TypeAdapter, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bruk.control import access
-from bruk.control.control import Control
+from bruk.control.control import WITH_CHANGE, Control
 from bruk.model.errors import BrukError, Conflict, InvalidInput, Unauthenticated
 from bruk.model.tenant import Actor
 from bruk.store import money
@@ -70,6 +70,12 @@ Agent = Annotated[Actor, Depends(_agent)]
 GatewayCaller = Annotated[Actor, Depends(_gateway)]
 
 
+class AnswerLost(Conflict):
+    """A repeated request was carried out the first time, and what was answered is not known."""
+
+    code = "answer_lost"
+
+
 class Once:
     """Carries out a POST once per caller and ``Idempotency-Key``; a repeat gets the first answer."""
 
@@ -99,18 +105,33 @@ class Once:
             with self.control.read() as connection:
                 before = money.find_answer(connection, who, self.key)
             if before is not None:
-                if before[0] != fingerprint:
-                    raise Conflict(f"the idempotency key {self.key!r} was used for another request")
-                return JSONResponse(before[2], before[1])
-            answer = _json(make())
-            kept = answer
-            if isinstance(answer, dict):
-                kept = {name: ("" if name in _SHOWN_ONCE else item) for name, item in answer.items()}
-            with self.control.database.write() as connection:
-                money.keep_answer(
-                    connection, who, self.key, fingerprint, status, kept, self.control.clock.now_ms()
-                )
+                return self._again(before, fingerprint)
+            answer = self._keeping(who, fingerprint, status, make)
         return JSONResponse(answer, status)
+
+    def _again(self, before: tuple[str, int, Any], fingerprint: str) -> JSONResponse:
+        if before[0] != fingerprint:
+            raise Conflict(f"the idempotency key {self.key!r} was used for another request")
+        if before[2] is None:
+            raise AnswerLost("this request was carried out, but control ended before it could answer: look")
+        return JSONResponse(before[2], before[1])
+
+    def _keeping(self, who: str, fingerprint: str, status: int, make: Callable[[], Any]) -> Any:
+        """Carry it out. That it was is written with the change itself, its answer afterwards."""
+        key, now_ms = self.key or "", self.control.clock.now_ms()
+        token = WITH_CHANGE.set(
+            lambda connection: money.keep_answer(connection, who, key, fingerprint, status, None, now_ms)
+        )
+        try:
+            answer = _json(make())
+        finally:
+            WITH_CHANGE.reset(token)
+        kept = answer
+        if isinstance(answer, dict):
+            kept = {name: ("" if name in _SHOWN_ONCE else item) for name, item in answer.items()}
+        with self.control.database.write() as connection:
+            money.complete_answer(connection, who, key, kept)
+        return answer
 
 
 OnceOf = Annotated[Once, Depends()]
@@ -120,16 +141,17 @@ def _json(value: Any) -> Any:
     return TypeAdapter(Any).dump_python(value, mode="json")
 
 
-def problem(shape: Problem, headers: dict[str, str] | None = None) -> JSONResponse:
-    """A problem document as an answer."""
-    return JSONResponse(shape.model_dump(), shape.status, headers, PROBLEM_MEDIA_TYPE)
+def problem(shape: Problem, headers: dict[str, str] | None = None) -> Response:
+    """A problem document as an answer; it may quote what no encoding can carry."""
+    content = json.dumps(shape.model_dump(mode="json"), ensure_ascii=True, allow_nan=False)
+    return Response(content, shape.status, headers, PROBLEM_MEDIA_TYPE)
 
 
 def install_errors(app: FastAPI) -> None:
     """Translate every error to a problem document, once, here."""
 
     @app.exception_handler(BrukError)
-    async def _bruk(_request: Request, error: BrukError) -> JSONResponse:
+    async def _bruk(_request: Request, error: BrukError) -> Response:
         headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthenticated) else None
         shape = problem_of(error)
         if shape.status >= 500:
@@ -137,27 +159,28 @@ def install_errors(app: FastAPI) -> None:
         return problem(shape, headers)
 
     @app.exception_handler(RequestValidationError)
-    async def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
+    async def _invalid(_request: Request, error: RequestValidationError) -> Response:
         faults = "; ".join(
             f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in error.errors()[:3]
         )
-        faults = faults.encode("utf-8", "replace").decode()
         return problem(problem_of(InvalidInput(faults)))
 
     @app.exception_handler(ValidationError)
-    async def _shape(_request: Request, error: ValidationError) -> JSONResponse:
+    async def _shape(_request: Request, error: ValidationError) -> Response:
         return problem(problem_of(InvalidInput(explain(error))))
 
     @app.exception_handler(HTTPException)
-    async def _http(_request: Request, error: HTTPException) -> JSONResponse:
-        code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
+    async def _http(_request: Request, error: HTTPException) -> Response:
+        code = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}.get(
+            error.status_code, "http_error"
+        )
         shape = Problem(
             title=code.replace("_", " "), status=error.status_code, code=code, detail=str(error.detail)
         )
         return problem(shape, dict(error.headers or {}))
 
     @app.exception_handler(Exception)
-    async def _defect(request: Request, error: Exception) -> JSONResponse:
+    async def _defect(request: Request, error: Exception) -> Response:
         log.exception("%s %s failed", request.method, request.url.path, exc_info=error)
         shape = Problem(
             title="internal error",
@@ -171,40 +194,46 @@ def install_errors(app: FastAPI) -> None:
 class BodyLimit:
     """Refuses bodies beyond a limit as they arrive, before anybody reads them whole.
 
-    Routes that stream (uploads of artifacts, blobs, logs) are named and left to their own limits.
+    Routes that stream (uploads of artifacts, blobs, logs) are named and left to their own limits;
+    other processes hand over more at once than people do. Paths are those below the mount.
     """
 
     def __init__(
-        self, app: ASGIApp, streaming: tuple[str, ...], limit_bytes: int = JSON_BODY_BYTES_MAX
+        self,
+        app: ASGIApp,
+        streaming: tuple[str, ...],
+        larger: dict[str, int],
+        limit_bytes: int = JSON_BODY_BYTES_MAX,
     ) -> None:
-        self.app, self.streaming, self.limit_bytes = app, streaming, limit_bytes
+        self.app, self.streaming, self.larger, self.limit_bytes = app, streaming, larger, limit_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"].startswith(self.streaming):
+        path = scope.get("path", "").removeprefix(scope.get("root_path", ""))
+        if scope["type"] != "http" or path.startswith(self.streaming):
             await self.app(scope, receive, send)
             return
+        limit_bytes = self.larger.get(path, self.limit_bytes)
         declared = dict(scope["headers"]).get(b"content-length", b"0")
-        if declared.isdigit() and int(declared) > self.limit_bytes:
-            await self._refuse(scope, receive, send)
+        if declared.isdigit() and int(declared) > limit_bytes:
+            shape = Problem(title="too large", status=413, code="too_large", detail=_too_large(limit_bytes))
+            await problem(shape, {"Connection": "close"})(scope, receive, send)
             return
-        await self.app(scope, self._counted(receive), send)
+        await self.app(scope, _counted(receive, limit_bytes), send)
 
-    def _counted(self, receive: Receive) -> Callable[[], Awaitable[Message]]:
-        seen = 0
 
-        async def counted() -> Message:
-            nonlocal seen
-            message = await receive()
-            seen += len(message.get("body", b""))
-            if seen > self.limit_bytes:
-                raise HTTPException(413, self._words())
-            return message
+def _counted(receive: Receive, limit_bytes: int) -> Receive:
+    seen = 0
 
-        return counted
+    async def counted() -> Message:
+        nonlocal seen
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if seen > limit_bytes:
+            raise HTTPException(413, _too_large(limit_bytes))
+        return message
 
-    def _words(self) -> str:
-        return f"a request may have at most {self.limit_bytes} bytes"
+    return counted
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        shape = Problem(title="too large", status=413, code="too_large", detail=self._words())
-        await problem(shape, {"Connection": "close"})(scope, receive, send)
+
+def _too_large(limit_bytes: int) -> str:
+    return f"a request may have at most {limit_bytes} bytes here"

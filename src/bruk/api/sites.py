@@ -1,5 +1,6 @@
 """Routes of sites, nodes and the platform's status."""
 
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter
@@ -7,11 +8,14 @@ from fastapi import APIRouter
 from bruk import __version__
 from bruk.api.door import Caller, ControlOf, OnceOf
 from bruk.api.page import Page, WindowOf, page_of
-from bruk.control import sites
-from bruk.control.switch import state
+from bruk.control import authorise, sites
+from bruk.control.switch import SwitchState, state
 from bruk.model.errors import NotFound
 from bruk.model.site import Node, Site
-from bruk.store import places, work
+from bruk.model.switch import Hold, HoldScope
+from bruk.model.tenant import Actor
+from bruk.store import goods, places, work
+from bruk.store.database import Connection
 from bruk.wire import codec
 from bruk.wire.requests import SiteBody, SiteChange
 
@@ -20,7 +24,7 @@ router = APIRouter(tags=["sites"])
 
 @router.get("/status")
 def status(control: ControlOf, caller: Caller) -> dict[str, Any]:
-    """The platform at a glance: sites, switch, counts."""
+    """The platform at a glance: sites, switch, counts of what the caller may see."""
     with control.read() as connection:
         agents = {row.site: row for row in places.agents(connection)}
         nodes = places.nodes(connection)
@@ -41,9 +45,10 @@ def status(control: ControlOf, caller: Caller) -> dict[str, Any]:
                     "runs": len(here),
                 }
             )
-        switch = state(connection)
-        waiting = len(work.waiting_for(connection))
-        open_ = len(work.workloads(connection, open_=True))
+        switch = _switch_for(connection, caller)
+        seen = work.workloads(connection, open_=True, tenant=caller.tenant)
+        waiting = len(work.waiting_for(connection).keys() & {item.id for item in seen})
+        mine = [run for run in live if authorise.may_read(caller, run.tenant, run.project)]
         gateways = [
             {"name": row.name, "site": row.site, "last_sync_at_ms": row.last_sync_at_ms}
             for row in places.gateways(connection)
@@ -54,8 +59,27 @@ def status(control: ControlOf, caller: Caller) -> dict[str, Any]:
         "gateways": gateways,
         "gateway_url": control.gateway_url,
         "switch": codec.dump(switch),
-        "counts": {"open_workloads": open_, "waiting": waiting, "runs": len(live)},
+        "counts": {"open_workloads": len(seen), "waiting": waiting, "runs": len(mine)},
     }
+
+
+def _switch_for(connection: Connection, caller: Actor) -> SwitchState:
+    """The switch as far as it concerns the caller; who else is held is not for tenants to know."""
+    found = state(connection)
+    if caller.tenant is None:
+        return found
+
+    def concerns(hold: Hold) -> bool:
+        match hold.scope:
+            case HoldScope.TENANT:
+                return hold.target == caller.tenant
+            case HoldScope.MODEL:
+                model = goods.find_model(connection, hold.target)
+                return model is not None and authorise.may_read(caller, model.project.split("/")[0])
+            case _:
+                return True
+
+    return replace(found, holds=tuple(hold for hold in found.holds if concerns(hold)), acknowledgements=())
 
 
 def _connected(last_sync_at_ms: int | None, site: Site, now_ms: int) -> bool:

@@ -132,9 +132,19 @@ def find_answer(connection: Connection, caller: str, key: str) -> tuple[str, int
 def keep_answer(
     connection: Connection, caller: str, key: str, fingerprint: str, status: int, answer: Any, at_ms: int
 ) -> None:
-    """Keep what was answered to a caller's idempotency key."""
+    """Keep that a caller's request was carried out under its idempotency key, and with what
+    answer; None while that is not known yet."""
     connection.execute(
         insert(idempotency).values(
             caller=caller, key=key, fingerprint=fingerprint, status=status, answer=answer, at_ms=at_ms
         )
+    )
+
+
+def complete_answer(connection: Connection, caller: str, key: str, answer: Any) -> None:
+    """Add what was answered to a request that was carried out."""
+    connection.execute(
+        update(idempotency)
+        .where(idempotency.c.caller == caller, idempotency.c.key == key)
+        .values(answer=answer)
     )
