@@ -34,6 +34,34 @@ def test_energy(joules, shown):
     assert figures.kwh(joules) == shown
 
 
+@pytest.mark.parametrize(
+    ("joules", "shown"),
+    [
+        (0, ("0", "kWh")),
+        (28, ("7.78", "mWh")),
+        (3600, ("1", "Wh")),
+        (360_000, ("0.1", "kWh")),
+        (74_520_000, ("20.7", "kWh")),
+    ],
+)
+def test_energy_in_the_unit_that_can_be_read(joules, shown):
+    assert figures.energy(joules) == shown
+
+
+@pytest.mark.parametrize(
+    ("carbon_mg", "shown"),
+    [
+        (0, ("0", "gCO2e")),
+        (7, ("7", "mgCO2e")),
+        (1_694_000, ("1,694", "gCO2e")),
+        (12_300_000, ("12.3", "kgCO2e")),
+        (2 * 10**9, ("2", "tCO2e")),
+    ],
+)
+def test_carbon_in_the_unit_that_can_be_read(carbon_mg, shown):
+    assert figures.carbon(carbon_mg) == shown
+
+
 def test_powers_sizes_and_spans():
     assert figures.power(999) == "999 W"
     assert figures.power(13_100) == "13.1 kW"

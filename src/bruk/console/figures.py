@@ -45,6 +45,25 @@ def grams(carbon_mg: int) -> str:
     return rounded(Fraction(carbon_mg, 1000))
 
 
+def energy(energy_j: int) -> tuple[str, str]:
+    """Energy as a number and the unit that makes it readable."""
+    for factor, unit in ((3_600_000, "kWh"), (3600, "Wh")):
+        if energy_j == 0 or abs(energy_j) * 10 >= factor:
+            return rounded(Fraction(energy_j, factor)), unit
+    return rounded(Fraction(energy_j * 10, 36)), "mWh"
+
+
+def carbon(carbon_mg: int) -> tuple[str, str]:
+    """A mass of CO2 equivalent as a number and the unit that makes it readable."""
+    if abs(carbon_mg) >= 100_000_000:
+        return rounded(Fraction(carbon_mg, 10**9)), "tCO2e"
+    if abs(carbon_mg) >= 10_000_000:
+        return rounded(Fraction(carbon_mg, 10**6)), "kgCO2e"
+    if carbon_mg == 0 or abs(carbon_mg) >= 100:
+        return rounded(Fraction(carbon_mg, 1000)), "gCO2e"
+    return f"{carbon_mg}", "mgCO2e"
+
+
 def power(watts: int) -> str:
     """A power with its unit."""
     for size, unit in ((1_000_000, "MW"), (1000, "kW")):

@@ -69,6 +69,8 @@ def environment() -> Environment:
         kwh=figures.kwh,
         grams=figures.grams,
         power=figures.power,
+        energy=figures.energy,
+        carbon=figures.carbon,
         hours=figures.device_hours,
         size=figures.size,
         span=figures.span,
