@@ -151,3 +151,15 @@ def test_the_playground_talks_and_says_what_it_cost(cloud, browser, served, stan
         assert [asked["path"] for asked in stand_in.asked] == ["/v1/chat/completions", "/v1/completions"]
         assert "bk_good" not in page.evaluate("JSON.stringify([localStorage, sessionStorage])")
         watch.check()
+
+
+def test_a_page_that_is_open_elsewhere_goes_to_the_login_when_the_session_ends(cloud, browser, served):
+    with served(cloud.app()) as there:
+        watch = Watch(browser, there.url)
+        watch.enter(cloud.logins["operator"])
+        other = watch.page.context.new_page()
+        other.goto(f"{there.url}/workloads")
+        other.get_by_role("heading", name="Workloads").wait_for()
+        watch.page.get_by_role("button", name="Log out").click()
+        other.wait_for_url(f"{there.url}/login")
+        watch.check()
