@@ -48,6 +48,12 @@ def _without_nul(text: str) -> str:
     return text
 
 
+def _with_program(command: list[str]) -> list[str]:
+    if command and not command[0]:
+        raise ValueError("it begins with the program to start, which is empty here")
+    return command
+
+
 JSON_DEPTH_MAX = 32
 # What every JSON reader keeps exactly (RFC 7493).
 JSON_INTEGER_MAX = 2**53 - 1
@@ -239,7 +245,9 @@ class JobSpecBody(Shape):
     """A job; exactly one of ``command`` and ``recipe``."""
 
     purpose: Purpose = Purpose.OTHER
-    command: list[Argument] = Field(default_factory=list, max_length=1000)
+    command: Annotated[list[Argument], AfterValidator(_with_program)] = Field(
+        default_factory=list, max_length=1000
+    )
     recipe: Literal["", "pretrain", "finetune", "evaluate"] = ""
     config: Annotated[dict[str, object], AfterValidator(_sound_config)] = Field(
         default_factory=dict, max_length=500

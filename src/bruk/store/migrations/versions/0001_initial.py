@@ -87,6 +87,7 @@ def upgrade() -> None:
         sa.Column("price_microeur", sa.BigInteger(), nullable=False),
         sa.Column("effective_from_ms", sa.BigInteger(), nullable=False),
         sa.Column("created_by", sa.Text(), nullable=False),
+        sa.CheckConstraint("price_microeur >= 0", name=op.f("ck_price_not_negative")),
         sa.PrimaryKeyConstraint("resource", "item", "version", name=op.f("pk_price")),
     )
     op.create_table(
@@ -110,6 +111,7 @@ def upgrade() -> None:
         sa.Column("isolation", sa.Text(), nullable=False),
         sa.Column("isolation_accepted", sa.Boolean(), nullable=False),
         sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("pue_milli >= 1000", name=op.f("ck_site_pue_from_one")),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_site")),
     )
     op.create_table(
@@ -121,6 +123,7 @@ def upgrade() -> None:
         sa.Column("budget_microeur", sa.BigInteger(), nullable=True),
         sa.Column("grant_device_ms", sa.BigInteger(), nullable=True),
         sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("weight >= 1", name=op.f("ck_tenant_weight")),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_tenant")),
     )
     op.create_table(
@@ -173,6 +176,7 @@ def upgrade() -> None:
         sa.Column("health", sa.Text(), nullable=False),
         sa.Column("drained", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(["site"], ["site.name"], name=op.f("fk_node_site")),
+        sa.CheckConstraint("devices >= 0", name=op.f("ck_node_devices")),
         sa.PrimaryKeyConstraint("site", "name", name=op.f("pk_node")),
     )
     op.create_table(
@@ -202,6 +206,7 @@ def upgrade() -> None:
             "NOT complete OR document IS NOT NULL", name=op.f("ck_receipt_complete_is_written")
         ),
         sa.ForeignKeyConstraint(["hold"], ["hold.id"], name=op.f("fk_receipt_hold")),
+        sa.CheckConstraint("action IN ('off', 'on')", name=op.f("ck_receipt_action")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_receipt")),
     )
     op.create_table(
@@ -264,6 +269,7 @@ def upgrade() -> None:
         sa.Column("settled_microeur", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["gateway"], ["gateway.name"], name=op.f("fk_budget_slice_gateway")),
         sa.ForeignKeyConstraint(["project"], ["project.id"], name=op.f("fk_budget_slice_project")),
+        sa.CheckConstraint("granted_microeur >= 0", name=op.f("ck_budget_slice_grows")),
         sa.PrimaryKeyConstraint("gateway", "project", name=op.f("pk_budget_slice")),
     )
     op.create_table(
@@ -275,6 +281,7 @@ def upgrade() -> None:
         sa.Column("expires_at_ms", sa.BigInteger(), nullable=False),
         sa.Column("used", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(["user_id"], ["user_account.id"], name=op.f("fk_credential_user_id")),
+        sa.CheckConstraint("kind IN ('login', 'session', 'token')", name=op.f("ck_credential_kind")),
         sa.PrimaryKeyConstraint("secret_hash", name=op.f("pk_credential")),
     )
     op.create_table(
@@ -307,6 +314,7 @@ def upgrade() -> None:
         sa.CheckConstraint("to_ms >= from_ms", name=op.f("ck_ledger_forward")),
         sa.ForeignKeyConstraint(["project"], ["project.id"], name=op.f("fk_ledger_project")),
         sa.ForeignKeyConstraint(["tenant"], ["tenant.name"], name=op.f("fk_ledger_tenant")),
+        sa.CheckConstraint("quantity >= 0", name=op.f("ck_ledger_quantity")),
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_ledger")),
         sa.UniqueConstraint("hash", name=op.f("uq_ledger_hash")),
         sa.UniqueConstraint("key", name=op.f("uq_ledger_key")),
@@ -337,6 +345,7 @@ def upgrade() -> None:
         ),
         sa.CheckConstraint("priority BETWEEN 0 AND 100", name=op.f("ck_workload_priority")),
         sa.ForeignKeyConstraint(["project"], ["project.id"], name=op.f("fk_workload_project")),
+        sa.CheckConstraint("kind IN ('job', 'endpoint')", name=op.f("ck_workload_kind")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_workload")),
     )
     op.create_index(op.f("ix_workload_outcome"), "workload", ["outcome"], unique=False)

@@ -8,6 +8,7 @@ branch_labels = None
 depends_on = None
 
 TABLES = ("ledger", "audit")
+UNIQUE = {"ledger": ("seq", "key", "hash"), "audit": ("seq", "hash")}
 
 
 def upgrade() -> None:
@@ -18,6 +19,13 @@ def upgrade() -> None:
                     f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
                     f"BEGIN SELECT RAISE(ABORT, '{table} entries are never changed'); END"
                 )
+            # REPLACE removes the row in its way without asking the trigger on DELETE.
+            unique = " OR ".join(f"{column} = NEW.{column}" for column in UNIQUE[table])
+            op.execute(
+                f"CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table} "
+                f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {unique}) "  # noqa: S608
+                f"BEGIN SELECT RAISE(ABORT, '{table} entries are never changed'); END"
+            )
         return
     op.execute(
         "CREATE FUNCTION bruk_append_only() RETURNS trigger LANGUAGE plpgsql AS "
