@@ -348,7 +348,9 @@ class World:
         with self.control.read() as connection:
             return work.get_workload(connection, workload.id)
 
-    def blob(self, content: bytes, name: str = "model", kind: ArtifactKind = ArtifactKind.FILE) -> OutputReport:
+    def blob(
+        self, content: bytes, name: str = "model", kind: ArtifactKind = ArtifactKind.FILE
+    ) -> OutputReport:
         """Bytes that an agent has handed over, as it reports them."""
         digest = hashlib.sha256(content).hexdigest()
         self.control.blobs.put(self.clock.new_id("blob"), [content], digest)

@@ -8,7 +8,10 @@ branch_labels = None
 depends_on = None
 
 TABLES = ("ledger", "audit")
-UNIQUE = {"ledger": ("seq", "key", "hash"), "audit": ("seq", "hash")}
+KNOWN = {
+    "ledger": "EXISTS (SELECT 1 FROM ledger WHERE seq = NEW.seq OR key = NEW.key OR hash = NEW.hash)",
+    "audit": "EXISTS (SELECT 1 FROM audit WHERE seq = NEW.seq OR hash = NEW.hash)",
+}
 
 
 def upgrade() -> None:
@@ -20,10 +23,9 @@ def upgrade() -> None:
                     f"BEGIN SELECT RAISE(ABORT, '{table} entries are never changed'); END"
                 )
             # REPLACE removes the row in its way without asking the trigger on DELETE.
-            unique = " OR ".join(f"{column} = NEW.{column}" for column in UNIQUE[table])
             op.execute(
                 f"CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table} "
-                f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {unique}) "  # noqa: S608
+                f"WHEN {KNOWN[table]} "
                 f"BEGIN SELECT RAISE(ABORT, '{table} entries are never changed'); END"
             )
         return
