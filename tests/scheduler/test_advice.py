@@ -6,6 +6,7 @@ The sentences themselves are followed: names and figures are read out of them.
 import re
 from collections import Counter
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 from hypothesis import given, settings
@@ -45,13 +46,13 @@ def change_item(snapshot, item, **fields):
 
 
 def residency(lab, snapshot, item, advice):
-    site, country, operator = found(r"allow site (\S+) \(country (\w+), operator (\w+)\)", advice)
+    site, country, operator = found(r"allow site (\S+) \(country (\w+)(?:, operator (\w+))?\)", advice)
     row = next(row for row in snapshot.accounts if row.project.id == item.project)
     law = row.residency
     wider = replace(
         law,
         countries=law.countries and (*law.countries, country),
-        operators=law.operators and (*law.operators, operator),
+        operators=law.operators and (*law.operators, operator or ""),
         sites=law.sites and (*law.sites, site),
     )
     yield change_account(snapshot, item, residency=wider)
@@ -76,7 +77,7 @@ def site_away(lab, snapshot, item, advice):
 
 def isolation(lab, snapshot, item, advice):
     (site,) = found(r"work at (\w+) has ended", advice)
-    assert "accept in writing" in advice
+    assert f"'bruk site set {site} --accept-no-isolation'" in advice
     yield change_site(
         snapshot, site, lambda state: replace(state, site=replace(state.site, isolation_accepted=True))
     )
@@ -122,7 +123,7 @@ def too_large(lab, snapshot, item, advice):
 
 
 def price(lab, snapshot, item, advice):
-    (name,) = found(r"device time of ([\w-]+)\.", advice)
+    (name,) = found(r"device time of ([\w-]+):", advice)
     yield replace(snapshot, prices_microeur={**snapshot.prices_microeur, name: 1_000_000})
 
 
@@ -134,13 +135,19 @@ def budget(lab, snapshot, item, advice):
         yield change_item(snapshot, item, time_limit_ms=int(seconds) * 1000)
 
 
+def milliseconds(text):
+    unit_ms = {"h": 3_600_000, "min": 60_000, "s": 1000}
+    words = text.split()
+    return sum(int(Decimal(words[i]) * unit_ms[words[i + 1]]) for i in range(0, len(words), 2))
+
+
 def grant(lab, snapshot, item, advice):
-    (use,) = found(r"so that (\d+) device-ms are left", advice)
+    (use,) = found(r"so that ([\d. a-z]+) of device time are left", advice)
     tenant = item.project.split("/")[0]
     yield replace(
         snapshot,
         accounts=tuple(
-            replace(row, grant_left_device_ms=int(use)) if row.tenant.name == tenant else row
+            replace(row, grant_left_device_ms=milliseconds(use)) if row.tenant.name == tenant else row
             for row in snapshot.accounts
         ),
     )

@@ -40,7 +40,9 @@ def test_asking_for_a_site_that_the_law_refuses(lab, two_sites):
     reason = reason_of(two_sites(lab.pending(sites=("borlange",)), accounts=french))
     assert reason.code is ReasonCode.SITE_CHOICE
     assert "at borlange residency refuses it: country SE is not among FR" in reason.summary
-    assert reason.advice == "Submit it with essonne among its sites, or without naming sites."
+    assert reason.advice == (
+        "Submit it with essonne among its sites ('--site essonne'), or without naming sites."
+    )
 
 
 def test_a_site_that_does_not_exist_is_named(lab, two_sites):
@@ -50,21 +52,22 @@ def test_a_site_that_does_not_exist_is_named(lab, two_sites):
 
 
 @pytest.mark.parametrize(
-    ("scope", "target", "words"),
+    ("scope", "target", "words", "command"),
     [
-        (HoldScope.PLATFORM, "*", "hold on the platform"),
-        (HoldScope.SITE, "essonne", "hold on site essonne"),
-        (HoldScope.TENANT, "acme", "hold on tenant acme"),
-        (HoldScope.MODEL, "m1", "hold on model m1"),
-        (HoldScope.LOCAL, "essonne", "hold on local essonne"),
+        (HoldScope.PLATFORM, "*", "hold on the platform", "bruk on platform"),
+        (HoldScope.SITE, "essonne", "hold on site essonne", "bruk on site essonne"),
+        (HoldScope.TENANT, "acme", "hold on tenant acme", "bruk on tenant acme"),
+        (HoldScope.MODEL, "m1", "hold on model m1", "bruk on model m1"),
+        (HoldScope.LOCAL, "essonne", "hold on site essonne, by hand", "bruk on --local --site essonne"),
     ],
 )
-def test_each_scope_of_hold_keeps_work_from_starting(lab, scope, target, words):
+def test_each_scope_of_hold_keeps_work_from_starting(lab, scope, target, words, command):
     hold = Hold("hold_7", scope, target, 7, "op", 0)
     reason = reason_of(lab.world(pending=[lab.pending(model="m1")], holds=(hold,)))
     assert reason.code is ReasonCode.HELD
     assert words in reason.summary
     assert "hold_7" in reason.advice
+    assert f"'{command}'" in reason.advice
     assert ("by hand at the site" in reason.advice) is (scope is HoldScope.LOCAL)
 
 

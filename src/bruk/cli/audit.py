@@ -8,7 +8,7 @@ import typer
 
 from bruk.cli import output, verify
 from bruk.cli.output import JsonOption
-from bruk.cli.quantity import show_moment
+from bruk.cli.quantity import show_time
 from bruk.cli.settings import client
 from bruk.cli.verify import KeyOption, PinOption
 
@@ -36,11 +36,11 @@ def audit_ls(
         output.show_json(entries)
         return
     output.table(
-        [">Entry", "At", "Who", "Did", "To", "Outcome"],
+        [">Entry", "At", "~Who", "Did", "~To", "Outcome"],
         (
             [
                 entry.seq,
-                show_moment(entry.at_ms),
+                show_time(entry.at_ms, seconds=True),
                 f"{entry.actor_kind} {entry.actor_id}",
                 entry.action,
                 entry.target,

@@ -8,7 +8,7 @@ import typer
 from bruk.cli import output
 from bruk.cli.output import JsonOption
 from bruk.cli.people import budget_fields
-from bruk.cli.quantity import microeur, moment_ms, show_eur, show_grams, show_kwh, show_moment
+from bruk.cli.quantity import microeur, moment_ms, show_eur, show_grams, show_kwh, show_moment, show_time
 from bruk.cli.settings import client
 
 PANEL = "Prices and bills"
@@ -77,7 +77,7 @@ def price_ls(ctx: typer.Context, json: JsonOption = False) -> None:
                 price.version,
                 show_eur(price.price_microeur),
                 per.get(price.resource.value),
-                show_moment(price.effective_from_ms),
+                show_time(price.effective_from_ms),
             ]
             for price in prices
         ),
@@ -133,7 +133,10 @@ def ledger(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """What was used, by whom, where, at which price. 'bruk ledger export FILE' takes the sealed chain."""
+    """What was used, by whom, where, at which price.
+
+    'bruk ledger export FILE' takes the sealed chain; 'bruk ledger credit' gives an amount back.
+    """
     if ctx.invoked_subcommand:
         return
     with client(ctx) as control:
@@ -145,10 +148,10 @@ def ledger(
         [
             ">Entry",
             "Until",
-            "Project",
+            "~Project",
             "Site",
             "Resource",
-            "Item",
+            "~Item",
             ">Quantity",
             ">EUR",
             ">kWh",
@@ -158,7 +161,7 @@ def ledger(
         (
             [
                 entry.seq,
-                show_moment(entry.to_ms),
+                show_time(entry.to_ms),
                 entry.project,
                 entry.site,
                 entry.resource.value,
@@ -191,3 +194,26 @@ def ledger_export(
         output.show_json({"file": str(file), "size_bytes": size_bytes})
     else:
         output.say(f"{file}: {size_bytes:,} bytes. 'bruk audit verify {file}' checks it offline.")
+
+
+@ledger_app.command("credit")
+def ledger_credit(
+    ctx: typer.Context,
+    project: Annotated[str, typer.Argument(help="The project, tenant/name.")],
+    amount: Annotated[str, typer.Argument(help="EUR to give back, like 12.50.")],
+    note: Annotated[str, typer.Option("--note", help="Why; it stands on the invoice.")],
+    json: JsonOption = False,
+) -> None:
+    """Give an amount back to a project, with an entry of its own; nothing in the ledger ever changes."""
+    from bruk.cli.request import built
+    from bruk.wire.requests import CreditBody
+
+    body = built(CreditBody, project=project, amount_microeur=microeur(amount), note=note)
+    with client(ctx) as control:
+        entry = control.ledger.credit(body)
+    if json:
+        output.show_json(entry)
+    else:
+        output.say(
+            f"{show_eur(-entry.amount_microeur)} EUR are credited to {entry.project} (entry {entry.seq})."
+        )

@@ -7,7 +7,7 @@ import typer
 
 from bruk.cli import output
 from bruk.cli.output import JsonOption
-from bruk.cli.quantity import show_moment, show_size
+from bruk.cli.quantity import show_size, show_time
 from bruk.cli.settings import ProjectOption, client
 
 PANEL = "Work"
@@ -48,7 +48,7 @@ def ls(ctx: typer.Context, project: ProjectOption = None, json: JsonOption = Fal
         output.show_json(artifacts)
         return
     output.table(
-        ["Artifact", "Project", "Name", "Kind", ">Size", "Created", "From run", "Copies"],
+        ["Artifact", "~Project", "~Name", "Kind", ">Size", "Created", "~Copies"],
         (
             [
                 item.id,
@@ -56,8 +56,7 @@ def ls(ctx: typer.Context, project: ProjectOption = None, json: JsonOption = Fal
                 item.name,
                 item.kind.value,
                 show_size(item.size_bytes),
-                show_moment(item.created_at_ms),
-                item.source_run,
+                show_time(item.created_at_ms),
                 item.locations,
             ]
             for item in artifacts

@@ -80,7 +80,7 @@ def doctor(
         output.show_json({"checks": checks, "wrong": len(wrong)})
     else:
         output.table(
-            ["Check", "Finding", "Detail", "What to do"],
+            ["Check", "Finding", "~Detail", "~What to do"],
             ([check.what, check.finding.value, check.detail, check.advice] for check in checks),
         )
     if wrong:

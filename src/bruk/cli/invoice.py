@@ -7,7 +7,7 @@ import typer
 
 from bruk.cli import output, verify
 from bruk.cli.output import JsonOption
-from bruk.cli.quantity import moment_ms, show_eur, show_moment
+from bruk.cli.quantity import moment_ms, show_eur, show_time
 from bruk.cli.settings import client
 from bruk.cli.verify import KeyOption, PinOption
 from bruk.model.errors import InvalidInput
@@ -64,8 +64,8 @@ def invoice_ls(ctx: typer.Context, json: JsonOption = False) -> None:
             [
                 invoice.number,
                 invoice.tenant,
-                show_moment(invoice.from_ms),
-                show_moment(invoice.to_ms),
+                show_time(invoice.from_ms),
+                show_time(invoice.to_ms),
                 show_eur(invoice.total_microeur),
             ]
             for invoice in invoices

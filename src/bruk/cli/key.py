@@ -7,7 +7,7 @@ import typer
 
 from bruk.cli import output
 from bruk.cli.output import JsonOption
-from bruk.cli.quantity import duration_ms, moment_ms, show_moment
+from bruk.cli.quantity import duration_ms, moment_ms, show_moment, show_time
 from bruk.cli.settings import ProjectOption, client, needed_project
 from bruk.model.errors import InvalidInput
 
@@ -56,15 +56,15 @@ def key_ls(ctx: typer.Context, project: ProjectOption = None, json: JsonOption =
         output.show_json([_without_hash(output.dumped(key)) for key in keys])
         return
     output.table(
-        ["Key", "Project", "Name", "Begins with", "Created", "Ends", "Disabled"],
+        ["Key", "~Project", "~Name", "Begins with", "Created", "Ends", "Disabled"],
         (
             [
                 key.id,
                 key.project,
                 key.name,
                 key.prefix,
-                show_moment(key.created_at_ms),
-                "never" if key.expires_at_ms is None else show_moment(key.expires_at_ms),
+                show_time(key.created_at_ms),
+                "never" if key.expires_at_ms is None else show_time(key.expires_at_ms),
                 key.disabled,
             ]
             for key in keys

@@ -14,6 +14,7 @@ import typer
 from bruk.cli import (
     audit,
     billing,
+    change,
     data,
     doctor,
     invoice,
@@ -78,6 +79,7 @@ for room in (
     switch,
     places,
     people,
+    change,
     key,
     billing,
     invoice,

@@ -6,7 +6,7 @@ import typer
 
 from bruk.cli import output
 from bruk.cli.output import JsonOption
-from bruk.cli.quantity import show_moment, size_bytes
+from bruk.cli.quantity import show_moment, show_time, size_bytes
 from bruk.cli.settings import ProjectOption, client
 from bruk.model.artifact import Gate, GateRule
 
@@ -32,16 +32,15 @@ def model_ls(ctx: typer.Context, json: JsonOption = False) -> None:
         output.show_json(models)
         return
     output.table(
-        ["Model", "Project", "Stage", "Artifact", "Job", "Evaluations", "Created"],
+        ["Model", "~Project", "Stage", "Artifact", "Evaluations", "Created"],
         (
             [
                 item.id,
                 item.project,
                 item.stage.value,
                 item.artifact,
-                item.job,
                 f"{sum(1 for one in item.evaluations if one.passed)} of {len(item.evaluations)} passed",
-                show_moment(item.created_at_ms),
+                show_time(item.created_at_ms),
             ]
             for item in models
         ),
@@ -182,7 +181,17 @@ def endpoint_ls(ctx: typer.Context, json: JsonOption = False) -> None:
         output.show_json(found)
         return
     output.table(
-        ["Endpoint", "Project", "Model", "Engine", ">Wanted", ">Ready", "Waiting for", "Tenants", ">Context"],
+        [
+            "Endpoint",
+            "~Project",
+            "Model",
+            "Engine",
+            ">Wanted",
+            ">Ready",
+            "~Waiting for",
+            "~Tenants",
+            ">Context",
+        ],
         (
             [
                 item.workload.name,

@@ -14,7 +14,8 @@ import typer
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON value instead of a table.")]
 
-PIPE_WIDTH = 240
+PIPE_WIDTH = 240  # Wide enough that each row stays one line for the next program.
+FOLDED_WIDTH_MIN = 8
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -56,25 +57,41 @@ def note(text: str) -> None:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, none: str = "None yet.") -> None:
-    """Print a table; columns whose heading begins with ``>`` are aligned to the right."""
+    """Print a table.
+
+    Columns whose heading begins with ``>`` are aligned to the right. Where the terminal is narrow,
+    those that begin with ``~`` are folded first, so that identifiers stay whole.
+    """
     from rich import box
+    from rich.cells import cell_len
     from rich.console import Console
     from rich.table import Table
 
-    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
-    for column in columns:
-        right = column.startswith(">")
-        drawn.add_column(column.lstrip(">"), justify="right" if right else "left", overflow="fold")
-    count = 0
-    for row in rows:
-        drawn.add_row(*(plain(cell) for cell in row))
-        count += 1
-    if not count:
+    cells = [[plain(cell) for cell in row] for row in rows]
+    if not cells:
         say(none)
         return
-    wide = None if sys.stdout.isatty() else PIPE_WIDTH
     # Cells are data: square brackets and emoji names in them are not markup.
-    Console(width=wide, highlight=False, markup=False, emoji=False).print(drawn, markup=False)
+    wide = None if sys.stdout.isatty() else PIPE_WIDTH
+    console = Console(width=wide, highlight=False, markup=False, emoji=False)
+    headings = [column.lstrip(">~") for column in columns]
+    widths = [max(map(cell_len, column)) for column in zip(headings, *cells, strict=True)]
+    close = sum(widths) + 3 * (len(columns) - 1) > console.width
+    firm = [width for width, column in zip(widths, columns, strict=True) if not column.startswith("~")]
+    fits = sum(firm) + FOLDED_WIDTH_MIN * (len(columns) - len(firm)) + 2 * len(columns) <= console.width
+    drawn = Table(
+        box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold", collapse_padding=close
+    )
+    for column, heading in zip(columns, headings, strict=True):
+        drawn.add_column(
+            heading,
+            justify="right" if column.startswith(">") else "left",
+            overflow="fold",
+            no_wrap=fits and not column.startswith("~"),
+        )
+    for row in cells:
+        drawn.add_row(*row)
+    console.print(drawn, markup=False)
 
 
 def fields(pairs: Iterable[tuple[str, object]]) -> None:

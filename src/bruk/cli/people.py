@@ -8,6 +8,7 @@ from bruk.cli import output
 from bruk.cli.output import JsonOption
 from bruk.cli.quantity import duration_ms, microeur, show_duration, show_eur, show_moment
 from bruk.cli.settings import client
+from bruk.model.errors import InvalidInput
 from bruk.model.tenant import Residency, Role
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def tenant_add(
         TenantBody,
         name=name,
         display_name=display_name,
-        residency=_residency(country, operator, site),
+        residency=residency_of(country, operator, site),
         weight=weight,
         budget_microeur=None if budget is None else microeur(budget),
         grant_device_ms=None if grant is None else duration_ms(grant),
@@ -86,7 +87,7 @@ def tenant_ls(ctx: typer.Context, json: JsonOption = False) -> None:
         output.show_json(tenants)
         return
     output.table(
-        ["Tenant", "Name", "May run", ">Weight", ">Budget EUR", ">Grant"],
+        ["Tenant", "~Name", "~May run", ">Weight", ">Budget EUR", ">Grant"],
         (
             [
                 tenant.name,
@@ -154,8 +155,10 @@ def user_add(
 @project_app.command("add")
 def project_add(
     ctx: typer.Context,
-    tenant: TenantArgument,
-    name: Annotated[str, typer.Argument(help="Name of the project.")],
+    tenant: Annotated[str, typer.Argument(help="Name of the tenant; or the project as TENANT/NAME.")],
+    name: Annotated[
+        str | None, typer.Argument(help="Name of the project, where not given above.", show_default=False)
+    ] = None,
     display_name: DisplayOption = "",
     country: CountryOption = None,
     operator: OperatorOption = None,
@@ -164,16 +167,20 @@ def project_add(
     budget: BudgetOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Add a project. Its law only narrows its tenant's."""
+    """Add a project: 'bruk project add TENANT NAME', or TENANT/NAME. Its law only narrows its tenant's."""
     from bruk.cli.request import built
     from bruk.wire.requests import ProjectBody
 
+    if name is None:
+        tenant, _, name = tenant.partition("/")
+    if not name:
+        raise InvalidInput(f"What is the project's name? 'bruk project add {tenant} NAME'.")
     body = built(
         ProjectBody,
         tenant=tenant,
         name=name,
         display_name=display_name,
-        residency=_residency(country, operator, site),
+        residency=residency_of(country, operator, site),
         quota_devices=devices,
         budget_microeur=None if budget is None else microeur(budget),
     )
@@ -194,7 +201,7 @@ def project_ls(ctx: typer.Context, json: JsonOption = False) -> None:
         output.show_json(projects)
         return
     output.table(
-        ["Project", "Name", "May run", ">Devices", ">Budget EUR"],
+        ["Project", "~Name", "~May run", ">Devices", ">Budget EUR"],
         (
             [
                 project.id,
@@ -236,9 +243,10 @@ def budget_fields(budget: "Budget") -> list[tuple[str, object]]:
     ]
 
 
-def _residency(
+def residency_of(
     countries: list[str] | None, operators: list[str] | None, sites: list[str] | None
 ) -> dict[str, list[str]]:
+    """The rule that the options say, as a request carries it; empty lists do not limit."""
     return {
         "countries": [country.upper() for country in countries or []],
         "operators": operators or [],

@@ -8,6 +8,7 @@ from bruk.cli import output
 from bruk.cli.output import JsonOption
 from bruk.cli.quantity import duration_ms, show_duration, show_size
 from bruk.cli.settings import client
+from bruk.model.errors import InvalidInput
 from bruk.model.site import CutOffPolicy, Node
 
 PANEL = "Operate"
@@ -77,7 +78,7 @@ def site_ls(ctx: typer.Context, json: JsonOption = False) -> None:
         output.show_json(sites)
         return
     output.table(
-        ["Site", "Name", "Country", "Zone", "Operator", "Engine", ">PUE", "Isolation", "Cut off"],
+        ["Site", "~Name", "Country", "Zone", "~Operator", "Engine", ">PUE", "Isolation", "Cut off"],
         (
             [
                 site.name,
@@ -125,10 +126,16 @@ def site_show(ctx: typer.Context, name: SiteArgument, json: JsonOption = False) 
 @node_app.command("ls")
 def node_ls(
     ctx: typer.Context,
-    site: Annotated[str | None, typer.Option("--site", help="Only this site.")] = None,
+    site: Annotated[
+        str | None, typer.Argument(help="Only this site; all if left out.", show_default=False)
+    ] = None,
+    by_option: Annotated[str | None, typer.Option("--site", help="The same, as an option.")] = None,
     json: JsonOption = False,
 ) -> None:
     """List the nodes of a site, or of all."""
+    if site and by_option and site != by_option:
+        raise InvalidInput(f"Two sites are named, {site} and {by_option}; name one, or none for all.")
+    site = site or by_option
     with client(ctx) as control:
         names = [site] if site else [item.name for item in control.sites.list()]
         nodes = [(name, node) for name in names for node in control.sites.nodes(name)]

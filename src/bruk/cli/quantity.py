@@ -141,10 +141,25 @@ def show_moment(at_ms: int | None) -> str:
     if at_ms is None:
         return "-"
     try:
-        local = datetime.fromtimestamp(at_ms // 1000, tz=UTC).astimezone()
+        local = _local(at_ms)
     except (ValueError, OverflowError, OSError):
         return f"{at_ms} ms"
     return local.isoformat(sep=" ", timespec="seconds")
+
+
+def show_time(at_ms: int | None, *, seconds: bool = False) -> str:
+    """A moment in local time for a table, to the minute or to the second."""
+    if at_ms is None:
+        return "-"
+    try:
+        local = _local(at_ms)
+    except (ValueError, OverflowError, OSError):
+        return f"{at_ms} ms"
+    return f"{local:%Y-%m-%d %H:%M:%S}" if seconds else f"{local:%Y-%m-%d %H:%M}"
+
+
+def _local(at_ms: int) -> datetime:
+    return datetime.fromtimestamp(at_ms // 1000, tz=UTC).astimezone()
 
 
 def show_kwh(energy_j: int) -> str:

@@ -7,7 +7,7 @@ import typer
 
 from bruk.cli import output, verify
 from bruk.cli.output import JsonOption
-from bruk.cli.quantity import show_moment
+from bruk.cli.quantity import show_time
 from bruk.cli.settings import client
 from bruk.cli.verify import KeyOption, PinOption
 
@@ -36,7 +36,7 @@ def receipt_ls(ctx: typer.Context, json: JsonOption = False) -> None:
                 item.id,
                 item.action,
                 item.generation,
-                show_moment(item.created_at_ms),
+                show_time(item.created_at_ms),
                 item.complete,
             ]
             for item in receipts

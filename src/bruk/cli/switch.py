@@ -130,9 +130,7 @@ def _local_site(scope: Scope | None, target: str | None, site: str | None) -> st
 
 def _what(scope: Scope | None, target: str | None) -> dict[str, str]:
     if scope is None:
-        raise InvalidInput(
-            "What is to be switched? Say platform, or a kind and a name, like 'site essonne'."
-        )
+        raise InvalidInput("What is to be switched? Say platform, or a kind and a name, like 'site essonne'.")
     if scope is Scope.PLATFORM:
         if target not in (None, "*"):
             raise InvalidInput(f"The platform is one; leave {target!r} out, or say site, tenant or model.")

@@ -7,10 +7,11 @@ import typer
 
 from bruk.cli import output
 from bruk.cli.output import JsonOption
-from bruk.cli.quantity import show_moment
+from bruk.cli.quantity import show_moment, show_time
 from bruk.cli.settings import ProjectOption, client
-from bruk.model.reason import Reason
-from bruk.model.workload import Outcome, WorkloadKind
+from bruk.model.reason import Reason, ReasonCode
+from bruk.model.run import Run
+from bruk.model.workload import Outcome, Wanted, WorkloadKind
 
 if TYPE_CHECKING:
     from bruk.sdk import WorkloadView
@@ -47,14 +48,16 @@ def ps(
         output.show_json(views)
         return
     output.table(
-        ["Workload", "Name", "Project", "Kind", "Wanted", "Observed", "Waiting for", "Site", "Created"],
+        ["Workload", "~Name", "~Project", "Wanted", "~Observed", "~Waiting for", "~Site", "Created"],
         map(_row, views),
         none="Nothing is wanted now. 'bruk submit' submits a job; 'bruk ps --all' lists what has ended.",
     )
+    if any(view.waiting_for for view in views):
+        output.say("'bruk why NAME' says in full what one waits for, and what to do.")
 
 
 def why(ctx: typer.Context, workload: WorkloadArgument, json: JsonOption = False) -> None:
-    """Say why a workload waits, site by site, and what would unblock it."""
+    """Say why a workload waits, site by site, and what would unblock it; or where it runs, and why there."""
     with client(ctx) as control:
         workload = control.workloads.find(workload)
         answer = control.workloads.why(workload)
@@ -68,10 +71,16 @@ def why(ctx: typer.Context, workload: WorkloadArgument, json: JsonOption = False
         _show_reason(view.waiting_for)
     elif found.outcome is not Outcome.OPEN:
         output.say(found.outcome_detail or "It waits for nothing and has ended.")
+    elif _due(view):
+        output.say("It is about to be placed; ask again in a moment.")
     else:
-        output.say("It waits for nothing.")
+        sites = sorted({run.site for run in view.runs if not run.ended})
+        output.say(
+            f"It waits for nothing: it is at {', '.join(sites)}." if sites else "It waits for nothing."
+        )
+    runs = {run.id: run for run in view.runs}
     for placement in answer.placements:
-        _show_placement(placement)
+        _show_placement(placement, runs.get(placement.run))
 
 
 def logs(
@@ -112,13 +121,25 @@ def _row(view: "WorkloadView") -> list[object]:
         found.id,
         found.name,
         found.project,
-        found.kind.value,
         found.wanted.value,
         _observed(view),
-        f"{waiting.code.value}: {waiting.summary}" if waiting else None,
+        _words(waiting.code) if waiting else "about to be placed" if _due(view) else None,
         sorted({run.site for run in view.runs if not run.ended}),
-        show_moment(found.created_at_ms),
+        show_time(found.created_at_ms),
     ]
+
+
+def _due(view: "WorkloadView") -> bool:
+    """Whether it lacks runs for no reason that is known: the next turn places it or says why not."""
+    found = view.workload
+    if found.outcome is not Outcome.OPEN or found.wanted is not Wanted.RUN or view.waiting_for is not None:
+        return False
+    needed = found.endpoint.replicas if found.kind is WorkloadKind.ENDPOINT else 1
+    return sum(1 for run in view.runs if not run.ended) < needed
+
+
+def _words(code: ReasonCode) -> str:
+    return code.value.replace("_", " ")
 
 
 def _observed(view: "WorkloadView") -> str:
@@ -134,17 +155,17 @@ def _observed(view: "WorkloadView") -> str:
 
 
 def _show_reason(reason: Reason) -> None:
-    output.say(f"It waits for {reason.code.value.replace('_', ' ')}: {reason.summary}")
+    output.say(f"It waits for {_words(reason.code)}: {reason.summary}")
     if reason.sites:
         output.table(
-            ["Site", "Refused by", "Because", ">Nodes", "Nodes refused by"],
+            ["Site", "Refused by", "~Because", ">Nodes", "~Nodes refused by"],
             (
                 [
                     site.site,
-                    site.code.value,
+                    _words(site.code),
                     site.detail,
                     site.nodes_total,
-                    [f"{code.value} {count}" for code, count in site.nodes_refused.items()],
+                    [f"{_words(code)} {count}" for code, count in site.nodes_refused.items()],
                 ]
                 for site in reason.sites
             ),
@@ -155,12 +176,20 @@ def _show_reason(reason: Reason) -> None:
         output.say(f"What to do: {reason.advice}")
 
 
-def _show_placement(placement: "Placed") -> None:
-    nodes = ", ".join(f"{part.node} devices {output.plain(part.devices)}" for part in placement.devices)
-    output.say(f"Run {placement.run} was placed at {placement.site}: {nodes}.")
+def _show_placement(placement: "Placed", run: Run | None) -> None:
+    """Where a run is or was, and why there."""
+    parts = [
+        f"{part.node} ({placement.accelerator} {output.plain(part.devices)})" for part in placement.devices
+    ]
+    ended = run is not None and run.ended
+    since = f" since {show_moment(run.started_at_ms)}" if run and run.started_at_ms and not ended else ""
+    verb = "ran" if ended else run.observed.value if run else "was placed"
+    output.say(f"Run {placement.run}: {verb} at {placement.site} on {', '.join(parts)}{since}.")
     if placement.filtered:
-        words = ", ".join(f"{count} by {code.value}" for code, count in placement.filtered.items())
-        output.say(f"  Nodes that were filtered out: {words}.")
-    for candidate in placement.leading:
-        where = f"{candidate.site} {output.plain(candidate.nodes)}"
-        output.say(f"  Considered: {where}, score {candidate.score}")
+        words = ", ".join(f"{count} by {_words(code)}" for code, count in placement.filtered.items())
+        output.say(f"  Nodes that were ruled out: {words}.")
+    places = [f"{place.site} {output.plain(place.nodes)} ({place.score})" for place in placement.leading]
+    if len(places) > 1:
+        output.say(f"  Why there: the best fit, lower being better: {', '.join(places)}.")
+    elif places:
+        output.say("  Why there: no other place that would do had room.")

@@ -11,3 +11,13 @@ def euros(amount_microeur: int) -> str:
 def count(number: int, noun: str) -> str:
     """A number with its noun, such as ``1 node`` or ``3 nodes``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def device_time(device_ms: int) -> str:
+    """Device time to the millisecond, such as ``2 h``, ``1 h 30 min`` or ``0.250 s``."""
+    seconds, ms = divmod(device_ms, 1000)
+    parts = [(seconds // 3600, "h"), (seconds // 60 % 60, "min")]
+    said = [f"{number} {unit}" for number, unit in parts if number]
+    if seconds % 60 or ms or not said:
+        said.append(f"{seconds % 60}.{ms:03d} s" if ms else f"{seconds % 60} s")
+    return " ".join(said)

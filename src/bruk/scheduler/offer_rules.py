@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from bruk.model.ledger import PRICED_QUANTITY, Resource
 from bruk.model.reason import ReasonCode
 from bruk.model.snapshot import Pending
-from bruk.scheduler.amount import count, euros
+from bruk.scheduler.amount import count, device_time, euros
 from bruk.scheduler.board import Board, SiteBoard, upper_bound_microeur, use_bound_device_ms
 from bruk.scheduler.refusal import Refusal
 from bruk.scheduler.room import Room
@@ -20,7 +20,10 @@ def no_accelerator(item: Pending, site: SiteBoard) -> Refusal:
     there = ", ".join(sorted(site.by_accelerator))
     if not there:
         return Refusal(
-            ReasonCode.ACCELERATOR, "the site has no nodes", f"Add nodes with {asked} to {site.site.name}."
+            ReasonCode.ACCELERATOR,
+            "the site has no nodes",
+            f"Add nodes with {asked} to {site.site.name}."
+            f" 'bruk node ls {site.site.name}' lists what its agent reports.",
         )
     return Refusal(
         ReasonCode.ACCELERATOR,
@@ -45,7 +48,8 @@ def offer_refusal(
         return Refusal(
             ReasonCode.PRICE,
             f"{accelerator} has no price",
-            f"Have the operator set a price for device time of {accelerator}.",
+            f"Have the operator set a price for device time of {accelerator}:"
+            f" 'bruk price set device_time EUR --item {accelerator}'.",
         )
     return _budget(board, item, accelerator, price_microeur)
 
@@ -57,13 +61,15 @@ def _node_health(item: Pending, site: SiteBoard, accelerator: str, rooms: Sequen
     large_of_all = sum(1 for room in rooms if room.large_enough(resources))
     if large >= resources.nodes or (usable and large_of_all < resources.nodes):
         return None
+    name = site.site.name
     drained = sum(1 for room in rooms if room.node.drained)
     ill = len(rooms) - len(usable)
     return Refusal(
         ReasonCode.NODE_HEALTH,
         f"{ill} of {count(len(rooms), 'node')} with {accelerator} are drained or unhealthy",
-        f"Have the nodes with {accelerator} at {site.site.name} repaired"
-        + (" and put back to work." if drained else "."),
+        f"Have the nodes with {accelerator} at {name} repaired"
+        + (f" and put back to work with 'bruk node undrain {name} NODE'" if drained else "")
+        + f"; 'bruk node ls {name}' says which.",
     )
 
 
@@ -109,7 +115,7 @@ def _budget(board: Board, item: Pending, accelerator: str, price_microeur: int) 
             ReasonCode.BUDGET,
             f"on {accelerator} it may cost {euros(bound_microeur)} and {euros(left_microeur)} of the budget"
             " is left",
-            f"Have the budget of project {item.project} or its tenant raised so that"
+            f"Have the budget of project {item.project} or its tenant raised with 'bruk budget set' so that"
             f" {euros(bound_microeur)} are left{shorter}.",
         )
     return None
@@ -119,13 +125,15 @@ def item_refusal(board: Board, item: Pending) -> Refusal | None:
     """The first refusal among grant, quota, back-off and inputs, which are the same at every site."""
     account = board.account(item)
     need_device_ms = use_bound_device_ms(item)
-    grant_device_ms = board.grant_left_device_ms.get(account.tenant.name)
+    tenant = account.tenant.name
+    grant_device_ms = board.grant_left_device_ms.get(tenant)
     if grant_device_ms is not None and grant_device_ms < need_device_ms:
         return Refusal(
             ReasonCode.GRANT,
-            f"it may use {need_device_ms} device-ms and {grant_device_ms} of the grant are left",
-            f"Have the grant of tenant {account.tenant.name} raised so that {need_device_ms} device-ms are"
-            " left, or lower its time limit.",
+            f"it may use {device_time(need_device_ms)} of device time and {device_time(grant_device_ms)} of"
+            " the grant are left",
+            f"Have the grant of tenant {tenant} raised with 'bruk tenant set {tenant} --grant …' so that"
+            f" {device_time(need_device_ms)} of device time are left, or lower its time limit.",
         )
     held = board.project_devices[item.project]
     need = held + item.resources.devices_total
@@ -135,7 +143,8 @@ def item_refusal(board: Board, item: Pending) -> Refusal | None:
         return Refusal(
             ReasonCode.QUOTA,
             f"project {item.project} holds {count(held, 'device')} and may hold {quota}",
-            f"{wait} its quota raised to at least {need}.",
+            f"{wait} its quota raised to at least {need} with 'bruk project set {item.project} --devices"
+            f" {need}'.",
         )
     if item.not_before_ms > board.now_ms:
         wait_s = -(-(item.not_before_ms - board.now_ms) // 1000)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from bruk.model.reason import ReasonCode
 from bruk.model.site import Isolation
 from bruk.model.snapshot import Pending
-from bruk.model.switch import HoldScope
+from bruk.model.switch import Hold, HoldScope
 from bruk.scheduler.board import Board, SiteBoard
 from bruk.scheduler.refusal import Refusal
 
@@ -23,7 +23,8 @@ def _residency(board: Board, item: Pending, site: SiteBoard) -> Refusal | None:
         ReasonCode.RESIDENCY,
         f"residency refuses it: {rule}",
         f"Have the residency of project {item.project} and of its tenant allow site {place.name}"
-        f" (country {place.country}, operator {place.operator}), or add a site that they allow.",
+        f" (country {place.country}{f', operator {place.operator}' if place.operator else ''}) with"
+        " 'bruk project set' and 'bruk tenant set', or add a site that they allow with 'bruk site add'.",
     )
 
 
@@ -33,7 +34,8 @@ def _site_choice(board: Board, item: Pending, site: SiteBoard) -> Refusal | None
     return Refusal(
         ReasonCode.SITE_CHOICE,
         f"the workload asks for {' or '.join(item.sites)} only",
-        f"Submit it with {site.site.name} among its sites, or without naming sites.",
+        f"Submit it with {site.site.name} among its sites ('--site {site.site.name}'), or without naming"
+        " sites.",
     )
 
 
@@ -42,17 +44,25 @@ def _held(board: Board, item: Pending, site: SiteBoard) -> Refusal | None:
     standing = [hold for hold in board.holds if hold.covers(site.site.name, tenant, item.model)]
     if not standing:
         return None
-    what = ", ".join(
-        "the platform" if hold.scope is HoldScope.PLATFORM else f"{hold.scope.value} {hold.target}"
-        for hold in standing
-    )
-    local = any(hold.scope is HoldScope.LOCAL for hold in standing)
     return Refusal(
         ReasonCode.HELD,
-        f"it is switched off (hold on {what})",
-        f"Have {', '.join(hold.id for hold in standing)} released"
-        + (", the local one by hand at the site." if local else " by who may."),
+        f"it is switched off (hold on {', '.join(_what(hold) for hold in standing)})",
+        f"Have {', '.join(hold.id for hold in standing)} released by who may:"
+        f" {', and '.join(_release(hold) for hold in standing)}.",
     )
+
+
+def _what(hold: Hold) -> str:
+    if hold.scope is HoldScope.LOCAL:
+        return f"site {hold.target}, by hand"
+    return "the platform" if hold.scope is HoldScope.PLATFORM else f"{hold.scope.value} {hold.target}"
+
+
+def _release(hold: Hold) -> str:
+    """The command that releases a hold, and where it must be given."""
+    if hold.scope is HoldScope.LOCAL:
+        return f"'bruk on --local --site {hold.target}' by hand at the site"
+    return f"'bruk on {'platform' if hold.scope is HoldScope.PLATFORM else _what(hold)}'"
 
 
 def _site_away(board: Board, item: Pending, site: SiteBoard) -> Refusal | None:
@@ -61,7 +71,8 @@ def _site_away(board: Board, item: Pending, site: SiteBoard) -> Refusal | None:
     return Refusal(
         ReasonCode.SITE_AWAY,
         "its agent does not answer",
-        f"Start the agent of site {site.site.name}, or bring back its connection.",
+        f"Start the agent of site {site.site.name} there ('bruk up', or 'bruk agent --site"
+        f" {site.site.name}'), or bring back its connection.",
     )
 
 
@@ -75,7 +86,8 @@ def _isolation(board: Board, item: Pending, site: SiteBoard) -> Refusal | None:
         ReasonCode.ISOLATION,
         "another tenant's work runs there and the site cannot keep two tenants apart",
         f"Wait until the other tenant's work at {site.site.name} has ended, give the site an engine that"
-        " isolates runs, or have the operator accept in writing that tenants share it.",
+        " isolates runs, or have the operator accept in writing that tenants share it:"
+        f" 'bruk site set {site.site.name} --accept-no-isolation'.",
     )
 
 
