@@ -60,7 +60,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, none: str
     """Print a table.
 
     Columns whose heading begins with ``>`` are aligned to the right. Where the terminal is narrow,
-    those that begin with ``~`` are folded first, so that identifiers stay whole.
+    those that begin with ``~`` are folded first, and the first column, which names the row, last.
     """
     from rich import box
     from rich.cells import cell_len
@@ -82,12 +82,13 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, none: str
     drawn = Table(
         box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold", collapse_padding=close
     )
-    for column, heading in zip(columns, headings, strict=True):
+    for column, heading, width in zip(columns, headings, widths, strict=True):
+        names_the_row = heading is headings[0] and width <= console.width // 2
         drawn.add_column(
             heading,
             justify="right" if column.startswith(">") else "left",
             overflow="fold",
-            no_wrap=fits and not column.startswith("~"),
+            no_wrap=names_the_row or (fits and not column.startswith("~")),
         )
     for row in cells:
         drawn.add_row(*row)
