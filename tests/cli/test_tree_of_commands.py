@@ -13,7 +13,8 @@ WORDS = """
 up; demo; agent; gateway; status; login; doctor; version; off; on; submit; ps; why; logs; cancel;
 site add; site ls; site show; site set; node ls; node drain; node undrain; tenant add; tenant ls; tenant show;
 tenant set; user add; project add; project ls; project set; key create; key ls; key expire;
-key disable; price set; price ls; budget set; budget show; data put; data ls; data get; data rm; model ls; model show; model gate;
+key disable; price set; price ls; budget set; budget show; data put; data ls; data get; data rm;
+model ls; model show; model gate;
 model retire; endpoint create; endpoint ls; endpoint scale; endpoint rm; receipt ls; receipt show;
 receipt verify; ledger; ledger export; ledger credit; invoice issue; invoice ls; invoice show; invoice verify;
 audit ls; audit export; audit verify
