@@ -1,10 +1,12 @@
 """The story, step by step. A step that did not happen ends it with an error and an exit status."""
 
+import contextlib
 import json as json_format
 import signal
-import threading
+import sys
 import time
 from pathlib import Path
+from types import FrameType
 
 from bruk.cli.demo.act import Story, until
 from bruk.cli.demo.bill import bill
@@ -29,6 +31,8 @@ def demo(home: Path | None, *, once: bool, json: bool) -> None:
         BrukError: a step did not happen; the message says which and why.
     """
     chosen = fresh_home(home)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _leave)
     screen = Screen(to_stderr=json)
     began = time.monotonic()
     screen.console.print(f"[bold]Bruk comes up[/bold] in {chosen}")
@@ -58,10 +62,13 @@ def demo(home: Path | None, *, once: bool, json: bool) -> None:
         _wait_for_the_end(scene)
 
 
+def _leave(number: int, _frame: FrameType | None) -> None:
+    """End as if by itself, so that everything started here is ended too."""
+    sys.exit(128 + number)
+
+
 def _wait_for_the_end(scene: Scene) -> None:
-    ended = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
-    while not ended.wait(0.5):
-        if scene.process.poll() is not None:
-            raise DemoFailed(f"'bruk up' ended by itself; its log is {scene.home / 'up.log'}")
+    with contextlib.suppress(KeyboardInterrupt):
+        while scene.process.poll() is None:
+            time.sleep(0.5)
+        raise DemoFailed(f"'bruk up' ended by itself; its log is {scene.home / 'up.log'}")
