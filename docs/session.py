@@ -9,12 +9,15 @@ A comment ``<!-- until: TEXT -->`` before a block repeats its command until the 
 all texts where ``&&`` stands between them.
 """
 
+import contextlib
 import difflib
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -115,10 +118,22 @@ class Shell:
             cwd=folder,
             env=env,
             text=True,
+            start_new_session=True,
         )
 
     def run(self, command: str) -> str:
         """What a command printed; a last line names its exit status where that is not 0."""
+        assert self._bash.stdin is not None, "it is a pipe"
+        assert self._bash.stdout is not None, "it is a pipe"
+        # A command that waits for what never comes is ended with everything that it started.
+        alarm = threading.Timer(WAIT_S, os.killpg, (self._bash.pid, signal.SIGKILL))
+        alarm.start()
+        try:
+            return self._answer(command)
+        finally:
+            alarm.cancel()
+
+    def _answer(self, command: str) -> str:
         assert self._bash.stdin is not None, "it is a pipe"
         assert self._bash.stdout is not None, "it is a pipe"
         self._bash.stdin.write(f"{{ {command}\n}} </dev/null\nprintf '%s %s\\n' '{END}' $?\n")
@@ -131,12 +146,13 @@ class Shell:
                 lines += [f"(exit status {int(status)})"] if int(status) else []
                 return "\n".join(item.rstrip() for item in lines)
             lines.append(text)
-        raise RuntimeError(f"the shell ended in: {command}")
+        raise RuntimeError(f"the shell ended, or {WAIT_S:.0f} s were over, in: {command}")
 
     def close(self) -> None:
         """End the shell."""
         assert self._bash.stdin is not None, "it is a pipe"
-        self._bash.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self._bash.stdin.close()
         self._bash.wait(10)
         assert self._bash.stdout is not None, "it is a pipe"
         self._bash.stdout.close()
@@ -210,8 +226,10 @@ def replay(page: str) -> Iterator[tuple[Step, str, str, str]]:
             end = time.monotonic() + WAIT_S
             while True:
                 said = told(shell.run(command), gateway, home)
-                if all(text in said for text in step.until.split(" && ")) or time.monotonic() > end:
+                if all(text in said for text in step.until.split(" && ")):
                     break
+                if time.monotonic() > end:
+                    raise RuntimeError(f"{step.until!r} never came from: {step.command}\n{said}")
                 time.sleep(0.3)
             yield step, said, expected.normal(step.output), actual.normal(said)
 
