@@ -76,8 +76,8 @@ def test_control_away_says_what_to_do(bruk):
         (["off", "site", "x", "--wait", "--timeout", "5"], "duration"),
         (["--url", "ftp://x", "ps"], "address"),
         (["--token", "a b", "ps"], "token"),
-        (["submit"], "name"),
-        (["submit", "--name", "x"], "command or a recipe"),
+        (["submit"], "What is to run"),
+        (["submit", "--name", "x"], "What is to run"),
         (["submit", "--name", "x", "--env", "A", "--", "true"], "NAME=VALUE"),
         (["submit", "--name", "x", "--memory", "4G", "--", "true"], "4GiB"),
         (["submit", "--name", "x", "--config", "/nothing.json", "--recipe", "pretrain"], "JSON"),
@@ -89,6 +89,9 @@ def test_control_away_says_what_to_do(bruk):
         (["key", "create"], "--project"),
         (["invoice", "show", "1", "--format", "pdf"], "pdf"),
         (["gateway", "--control", "http://127.0.0.1:1"], "--site"),
+        (["login", "foo"], "whole login link"),
+        (["login", "http://127.0.0.1:1/login"], "no login token"),
+        (["budget", "set", "acme", "999999999999999"], "budget_microeur"),
     ],
 )
 def test_wrong_use_is_status_2_and_says_what(bruk, control, arguments, says):
@@ -164,3 +167,11 @@ def test_version(bruk):
     assert bruk("version") == (0, "bruk 0.1.0\n", "")
     assert json.loads(bruk("version", "--json")[1]) == {"version": "0.1.0"}
     assert main.status(["version"]) == 0
+
+
+def test_a_group_without_a_command_shows_what_it_has_and_no_empty_error(bruk):
+    status, out, err = bruk("site")
+    assert status == 2
+    assert "drain" not in out + err
+    assert "show" in out + err
+    assert "Error" not in err

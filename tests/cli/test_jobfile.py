@@ -57,9 +57,8 @@ def test_a_field_like_no_other_lists_the_known():
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ('command = ["true"]', "no name"),
-        ('name = "x"', "command or a recipe"),
-        ('name = "x"\ncommand = ["a"]\nrecipe = "pretrain"', "exactly one"),
+        ('name = "x"', "What is to run"),
+        ('name = "x"\ncommand = ["a"]\nrecipe = "pretrain"', "not both"),
         ('name = "X Y"\ncommand = ["a"]', "name"),
         ('name = "x"\ncommand = ["a"]\n[resources]\ndevices = -1', "resources.devices"),
         ('name = "x"\ncommand = ["a"]\npriority = 101', "priority"),
@@ -104,3 +103,17 @@ def test_pairs_that_are_none(texts):
 
 def test_pairs_keep_what_follows_the_first_sign():
     assert jobfile.pairs(["A=b=c", "B="], "--env") == {"A": "b=c", "B": ""}
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ('command = ["python3", "src/Train_Model.v2.py", "--steps=3"]', "train-model-v2"),
+        ('command = ["/usr/bin/true"]', "true"),
+        ('recipe = "pretrain"', "pretrain"),
+        ('command = ["…"]', "job"),
+        ('name = "mine"\ncommand = ["a.py"]', "mine"),
+    ],
+)
+def test_a_job_without_a_name_has_that_of_what_it_runs(text, name):
+    assert body_of(text).name == name

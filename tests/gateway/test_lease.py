@@ -168,7 +168,7 @@ def test_streams_end_with_the_lease(world: World) -> None:
     world.control.change()
     wait_until(lambda: _life_ms(world) == 400, "the short lease is in force")
     world.control.down = True
-    with pytest.raises(openai.APIError, match="lost control"):
+    with pytest.raises(openai.APIError, match="lost its connection to control"):
         list(stream)
     world.control.down = False
     (record,) = world.settled(1)

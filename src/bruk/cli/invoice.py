@@ -85,7 +85,7 @@ def invoice_show(
 ) -> None:
     """Show an invoice, or save its signed document."""
     if form not in {"text", "html", "csv", "json"}:
-        raise InvalidInput(f"--format {form!r} is none of text, html, csv and json")
+        raise InvalidInput(f"--format must be text, html, csv or json, not {form!r}.")
     with client(ctx) as control:
         if save is not None or json or form == "json":
             document = control.invoices.get(number)

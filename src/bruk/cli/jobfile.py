@@ -6,6 +6,7 @@ nearest that somebody does: a misspelled limit must not silently be no limit.
 """
 
 import difflib
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import fields
@@ -46,7 +47,9 @@ def read(path: Path) -> dict[str, Any]:
         with path.open("rb") as file:
             data = file.read(FILE_BYTES_MAX + 1)
     except FileNotFoundError:
-        raise NotFound(f"There is no job file {path}") from None
+        raise NotFound(
+            f"There is no job file {path}. Name one, or a command after --, like 'bruk submit -- python a.py'"
+        ) from None
     except OSError as error:
         raise InvalidInput(f"{path} cannot be read: {error.strerror or error}") from None
     if len(data) > FILE_BYTES_MAX:
@@ -97,7 +100,9 @@ def overlay(request: dict[str, Any], given: Mapping[str, Any]) -> None:
         if isinstance(value, Mapping) and name != "config":
             inner = request.setdefault(name, {})
             if not isinstance(inner, dict):
-                raise InvalidInput(f"{name!r} must be a table")
+                raise InvalidInput(
+                    f"{name!r} must be a table: write [{name}] on a line of its own above its fields"
+                )
             overlay(inner, value)
         elif value is not None:
             request[name] = value
@@ -115,18 +120,26 @@ def job_body(request: Mapping[str, Any]) -> "JobBody":
     from bruk.wire.codec import explain
     from bruk.wire.requests import JobBody
 
-    if not request.get("name"):
-        raise InvalidInput("The job has no name; give --name, or name = in the job file")
     spec = request.get("spec") or {}
-    if bool(spec.get("command")) == bool(spec.get("recipe")):
+    if not spec.get("command") and not spec.get("recipe"):
         raise InvalidInput(
-            "A job is either a command or a recipe, and exactly one of them: give 'command' (after --) "
-            "or 'recipe'"
+            "What is to run? Name a job file ('bruk submit job.toml'), put a command after --, like "
+            "'bruk submit --name train -- python train.py', or give --recipe."
         )
+    if spec.get("command") and spec.get("recipe"):
+        raise InvalidInput("A job runs a command or a recipe, not both: leave one of them out.")
     try:
-        return JobBody.model_validate(request)
+        return JobBody.model_validate({**request, "name": request.get("name") or _name_of(spec)})
     except ValidationError as error:
         raise InvalidInput(f"The job cannot be submitted: {explain(error).replace('spec.', '')}") from None
+
+
+def _name_of(spec: Mapping[str, Any]) -> str:
+    """A name for a job that was given none: that of its script, its program or its recipe."""
+    command = [str(word) for word in spec.get("command") or [spec["recipe"]]]
+    script = next((word for word in command if word.endswith((".py", ".sh"))), command[0])
+    words = re.sub(r"[^a-z0-9]+", "-", Path(script).stem.lower())
+    return words[:60].strip("-") or "job"
 
 
 def pairs(texts: list[str], what: str) -> dict[str, str]:

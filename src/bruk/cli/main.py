@@ -112,6 +112,8 @@ def status(arguments: list[str] | None = None) -> int:
             note(advice)
         return status_of(error)
     except typer.TyperException as error:
+        if not error.format_message():
+            return error.exit_code  # A group without a command: its help is shown already.
         note(f"Error: {error.format_message()}")
         context = getattr(error, "ctx", None)
         if context is not None:

@@ -97,7 +97,10 @@ def gateway(
     from bruk import assembly
 
     if home is None and site is None:
-        raise InvalidInput("A gateway needs --home, or --site to find its folder in this home.")
+        raise InvalidInput(
+            "Which gateway? Give its folder with --home FOLDER, or --site NAME if that is gateways/NAME in "
+            "Bruk's home."
+        )
     folder = home or settings(ctx).home / "gateways" / str(site)
     assembly.run_gateway(folder, control, listen, site or folder.name)
     if json:
@@ -177,5 +180,5 @@ def _link_parts(link: str, url: str) -> tuple[str, str]:
     parts = urlsplit(link.strip())
     given = parse_qs(parts.query).get("token") or parse_qs(parts.fragment).get("token")
     if not given:
-        raise InvalidInput(f"{link!r} holds no token; copy the whole login link")
+        raise InvalidInput(f"{link!r} holds no login token; copy the whole link, up to its end.")
     return f"{parts.scheme}://{parts.netloc}", given[0]

@@ -3,10 +3,10 @@
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from bruk.model.errors import InvalidInput
-from bruk.wire.codec import explain
+from bruk.wire import codec
 
 B = TypeVar("B", bound=BaseModel)
 
@@ -17,10 +17,7 @@ def built(shape: type[B], **values: Any) -> B:
     Raises:
         InvalidInput: a value is out of its bounds; the message names it.
     """
-    try:
-        return shape(**{name: value for name, value in values.items() if value is not None})
-    except ValidationError as error:
-        raise InvalidInput(explain(error)) from None
+    return codec.body(shape, **{name: value for name, value in values.items() if value is not None})
 
 
 def milli(text: str, what: str) -> int:

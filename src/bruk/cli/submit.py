@@ -31,7 +31,7 @@ HELP = """Submit a job: a file that describes it, or a command after --.
 Options given beside a file come before what it says. What the job costs at most is shown first, and on \
 a terminal asked about; --yes does not ask, --estimate submits nothing.
 
-A job file; all of it is optional but a name and either a command or a recipe:
+A job file; all of it is optional but a command or a recipe:
 
 \b
   name = "pretrain"           # 1 to 63 of a-z 0-9 - .
@@ -72,7 +72,7 @@ WordsArgument = Annotated[
     list[str] | None,
     typer.Argument(metavar="[JOB.TOML | -- COMMAND...]", help="A job file, or a command."),
 ]
-NameOption = Annotated[str | None, typer.Option(help="Name of the job.")]
+NameOption = Annotated[str | None, typer.Option(help="Name of the job; that of what it runs if left out.")]
 ProjectOption = Annotated[
     str | None,
     typer.Option("--project", "-p", help="The project, written tenant/name, or BRUK_PROJECT."),
@@ -253,5 +253,5 @@ def _json_table(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise InvalidInput(f"{path} cannot be read as JSON: {error}") from None
     if not isinstance(found, dict):
-        raise InvalidInput(f"{path} holds no JSON object")
+        raise InvalidInput(f'{path} holds no JSON object; write the recipe\'s settings like {{"steps": 100}}')
     return found

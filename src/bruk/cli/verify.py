@@ -135,7 +135,10 @@ def keyring_of(path: Path) -> "Keyring":
         return Keyring.from_document(parsed if isinstance(parsed, list) else [parsed])
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
-        raise InvalidInput(f"{path} holds no key")
+        raise InvalidInput(
+            f"{path} holds no public key. Take the operator's keys/public.json, or what "
+            "/api/v1/keys/public answers."
+        )
     return Keyring.of(PublicKey.from_text(line) for line in lines)
 
 
@@ -159,7 +162,9 @@ def _checkpoint(path: Path) -> "Checkpoint":
 
     checkpoint = SignedDocument.from_bytes(_text_of(path).encode("utf-8")).checkpoint
     if checkpoint is None:
-        raise InvalidInput(f"{path} holds no checkpoint of a chain")
+        raise InvalidInput(
+            f"{path} does not say how long the log was when it was signed; take a receipt or an invoice"
+        )
     return checkpoint
 
 

@@ -78,9 +78,14 @@ class Admission:
         key = self._leases.keys.get(hashlib.sha256(secret.strip()).hexdigest())
         project = self._leases.projects.get(key.project) if key is not None else None
         if key is None or project is None:
-            raise Refusal("invalid_api_key", "The key is not known, or was disabled.")
+            raise Refusal(
+                "invalid_api_key", "The key is not known, or was disabled. Send another key of your project."
+            )
         if key.expires_at_ms is not None and key.expires_at_ms <= self._leases.now_ms():
-            raise Refusal("invalid_api_key", "The key has expired.")
+            raise Refusal(
+                "invalid_api_key",
+                "The key has expired. Send another key of your project, or have its end moved.",
+            )
         if not project.allowed_here:
             rule = f": {project.refusal}" if project.refusal else ""
             raise Refusal(
@@ -109,7 +114,7 @@ class Admission:
         if model is None or not _may_call(caller, model):
             raise Refusal(
                 "model_not_found",
-                f"The model {name[:80]!r} does not exist or you may not call it.",
+                f"The model {name[:80]!r} does not exist or you may not call it. GET /v1/models lists yours.",
                 param="model",
             )
         return model
@@ -130,7 +135,8 @@ class Admission:
         if model.price_in is None or model.price_out is None:
             raise Refusal(
                 "price_missing",
-                f"The model {model.name} has no price, so it cannot be sold. The operator must set one.",
+                f"The model {model.name} has no price for tokens, so it cannot be sold. The operator must"
+                " set one ('bruk price set').",
                 param="model",
             )
         tokens_in_max = model.context_tokens * request.prompts
@@ -167,7 +173,9 @@ class Admission:
         key = self._leases.keys.get(caller.key.secret_hash)
         project = self._leases.projects.get(caller.key.project)
         if key is None or project is None:
-            raise Refusal("invalid_api_key", "The key is not known, or was disabled.")
+            raise Refusal(
+                "invalid_api_key", "The key is not known, or was disabled. Send another key of your project."
+            )
         if not project.allowed_here:
             raise Refusal("residency", "The project's residency does not allow this gateway's site.")
         return Caller(key, project)

@@ -84,7 +84,8 @@ class LeaseHolder:
         if self.lease is None or self._clock.monotonic_ms() >= self._ends_at_ms:
             raise Refusal(
                 "lease_ended",
-                "This gateway has no valid lease from control, so it serves nothing. Try again shortly.",
+                "This gateway has heard nothing from control for a while and serves nothing until it does."
+                " Try again shortly.",
                 retry_after_s=5,
             )
         return self.lease

@@ -69,7 +69,7 @@ def parse(route: Route, data: bytes) -> Request:
         raise Refusal("invalid_json", f"The body cannot be used: {error}.") from None
     model = body.get("model")
     if not isinstance(model, str) or not model:
-        raise Refusal("invalid_value", "Name the model, as text.", param="model")
+        raise Refusal("invalid_value", 'Name the model as text, like "model": "NAME".', param="model")
     if "generation_config" in body.members:
         # transformers' server takes a whole configuration here, the number of tokens included.
         raise Refusal(
@@ -79,11 +79,15 @@ def parse(route: Route, data: bytes) -> Request:
         )
     stream = body.get("stream")
     if stream is not None and not isinstance(stream, bool):
-        raise Refusal("invalid_value", "stream is true or false.", param="stream")
+        raise Refusal("invalid_value", "stream must be true or false.", param="stream")
     stream = bool(stream) and route is not Route.EMBEDDINGS
     options = body.get("stream_options")
     if options is not None and not isinstance(options, dict):
-        raise Refusal("invalid_value", "stream_options is an object.", param="stream_options")
+        raise Refusal(
+            "invalid_value",
+            'stream_options must be an object, like {"include_usage": true}.',
+            param="stream_options",
+        )
     options = options or {}
     prompts = _prompts(route, body)
     return Request(
@@ -108,12 +112,16 @@ def _prompts(route: Route, body: JsonObject) -> int:
     """How many prompts are sent: a list of texts or of token lists is one each, a list of tokens is one."""
     if route is Route.CHAT:
         if not isinstance(body.get("messages"), list):
-            raise Refusal("invalid_value", "messages is a list.", param="messages")
+            raise Refusal(
+                "invalid_value",
+                'messages must be a list, like [{"role": "user", "content": "Hello"}].',
+                param="messages",
+            )
         return 1
     name = "input" if route is Route.EMBEDDINGS else "prompt"
     prompt = body.get(name)
     if prompt is None and route is Route.EMBEDDINGS:
-        raise Refusal("invalid_value", "Send the input.", param="input")
+        raise Refusal("invalid_value", "Send the text to embed as input.", param="input")
     if not isinstance(prompt, list) or not prompt or isinstance(prompt[0], int):
         return 1
     return len(prompt)
@@ -142,7 +150,7 @@ def _count(body: JsonObject, name: str, most: int) -> int | None:
     if value is None:
         return None
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
-        raise Refusal("invalid_value", f"{name} is an integer from 1 to {most}.", param=name)
+        raise Refusal("invalid_value", f"{name} must be an integer from 1 to {most}.", param=name)
     return value
 
 

@@ -22,7 +22,7 @@ CODES: dict[str, tuple[int, str, str]] = {
     "lease_ended": (
         503,
         "service_unavailable",
-        "The gateway lost control; it serves again when control is back.",
+        "The gateway lost its connection to control; it serves again when that is back.",
     ),
     "shutting_down": (503, "service_unavailable", "Send the request again; another process takes it."),
     "journal_unavailable": (
@@ -37,7 +37,7 @@ CODES: dict[str, tuple[int, str, str]] = {
     "invalid_json": (400, "invalid_request_error", "Send one JSON object in UTF-8 without repeated names."),
     "invalid_value": (400, "invalid_request_error", "Correct the parameter that is named."),
     "unsupported_parameter": (400, "invalid_request_error", "Leave the parameter out."),
-    "upstream_refused": (400, "invalid_request_error", "The model's engine refused; correct what it names."),
+    "upstream_refused": (400, "invalid_request_error", "The model's server refused; correct what it names."),
     "model_not_found": (404, "invalid_request_error", "Take a model that GET /v1/models lists."),
     "not_found": (404, "invalid_request_error", "Take one of the documented routes."),
     "method_not_allowed": (405, "invalid_request_error", "Take the method that the route documents."),
@@ -115,5 +115,6 @@ def refusal_of(error: BaseException) -> Refusal:
     if isinstance(error, Refusal):
         return error
     return Refusal(
-        "internal_error", "The gateway failed on this request. Tell the operator the request's id."
+        "internal_error",
+        "The gateway failed on this request. Tell the operator its id, which the header X-Request-Id has.",
     )

@@ -93,10 +93,15 @@ class _Passage:
         except UpstreamFailed as error:
             self._note(error)
             status = "upstream_failed"
-            refusal = Refusal("upstream_failed", "The model's engine broke off in mid-answer.")
+            refusal = Refusal(
+                "upstream_failed", "The model's server broke off in mid-answer. Send the request again."
+            )
         except BudgetEnded:
             status = "budget_ended"
-            refusal = Refusal("budget_ended", "The project's budget ended in mid-answer.")
+            refusal = Refusal(
+                "budget_ended",
+                "The project's budget ended in mid-answer. Have it raised to get whole answers.",
+            )
         finally:
             # From here on nobody may cancel: usage is made durable whatever happens to the client.
             self._ticket.cut = None
@@ -247,9 +252,13 @@ class _Passage:
     def _cut(self) -> tuple[str, Refusal | None]:
         reason = self._ticket.cut_reason
         if reason == "lease_ended":
-            return "gateway_ended", Refusal("lease_ended", "The gateway lost control in mid-answer.")
+            return "gateway_ended", Refusal(
+                "lease_ended", "The gateway lost its connection to control in mid-answer. Try again shortly."
+            )
         if reason == "shutting_down":
-            return "gateway_ended", Refusal("shutting_down", "The gateway was stopped in mid-answer.")
+            return "gateway_ended", Refusal(
+                "shutting_down", "The gateway was stopped in mid-answer. Send the request again."
+            )
         return CLIENT_GONE, None
 
     def _note(self, error: UpstreamFailed) -> None:

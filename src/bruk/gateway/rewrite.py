@@ -78,14 +78,17 @@ class StreamRewriter:
 def refusal(status: int, data: bytes, admitted: Admitted, replica: ReplicaRoute) -> Refusal | None:
     """What an engine's refusal means to the client; None when the engine failed and another may do better."""
     if status in (404, 405):
-        return Refusal("not_found", "The engine of this model does not offer this route.")
+        return Refusal(
+            "not_found",
+            "This model's server does not offer this route. Take another model, or another route.",
+        )
     if status not in (400, 413, 422):
         return None
     return Refusal("upstream_refused", _words(data, admitted, replica))
 
 
 def _words(data: bytes, admitted: Admitted, replica: ReplicaRoute) -> str:
-    generic = "The engine of this model refused the request."
+    generic = "This model's server refused the request."
     try:
         answer = JsonObject.scan(data)
     except NotAnObject:

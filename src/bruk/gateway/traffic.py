@@ -74,7 +74,8 @@ class Traffic:
         if len(self._tickets) >= self.requests_max:
             raise Refusal(
                 "too_many_requests",
-                f"This gateway has {self.requests_max} requests in flight, its most. Try again shortly.",
+                f"This gateway is busy with {self.requests_max} requests, the most that it takes at once."
+                " Try again shortly.",
                 retry_after_s=1,
             )
         ticket = Ticket(tenant)

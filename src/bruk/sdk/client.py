@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import httpx
 
+from bruk.model.errors import InvalidInput
 from bruk.model.tenant import Actor, User
 from bruk.sdk.answers import Status
 from bruk.sdk.artifacts import Artifacts
@@ -20,6 +21,7 @@ from bruk.sdk.places import Sites, Switch
 from bruk.sdk.records import Audit, Invoices, Ledger, Prices
 from bruk.sdk.transport import Transport
 from bruk.sdk.work import Workloads
+from bruk.wire import codec
 from bruk.wire.requests import LoginBody
 
 
@@ -79,8 +81,17 @@ class Client:
         return self.transport.now_ms()
 
     def login(self, login_token: str) -> tuple[User, str]:
-        """Trade the token of a one-time login link for the person and a token to call with."""
-        answer = self.transport.send("POST", "/login", LoginBody(token=login_token))
+        """Trade the token of a one-time login link for the person and a token to call with.
+
+        Raises:
+            InvalidInput: it cannot be such a token.
+            SdkError: it was used already, or has expired.
+        """
+        try:
+            body = codec.body(LoginBody, token=login_token)
+        except InvalidInput:
+            raise InvalidInput("That is no login token; copy the whole login link, up to its end.") from None
+        answer = self.transport.send("POST", "/login", body)
         user = self.transport.load(User, self.transport.part(answer, "user"))
         return user, str(self.transport.part(answer, "token"))
 

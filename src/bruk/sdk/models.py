@@ -6,6 +6,7 @@ from bruk.model.artifact import Gate, Model
 from bruk.model.workload import Workload
 from bruk.sdk.answers import WorkloadView
 from bruk.sdk.transport import Transport, segment
+from bruk.wire import codec
 from bruk.wire.requests import EndpointBody, EndpointChange, GateBody
 
 
@@ -62,7 +63,7 @@ class Endpoints:
 
     def scale(self, name: str, replicas: int) -> Workload:
         """Keep so many replicas."""
-        body = EndpointChange(replicas=replicas)
+        body = codec.body(EndpointChange, replicas=replicas)
         return self._transport.load(
             Workload, self._transport.send("PATCH", f"/endpoints/{segment(name)}", body)
         )

@@ -6,6 +6,7 @@ from bruk.model.errors import InvalidInput
 from bruk.model.tenant import ApiKey, Project, Tenant, User
 from bruk.sdk.answers import Budget
 from bruk.sdk.transport import Transport, segment
+from bruk.wire import codec
 from bruk.wire.requests import (
     BudgetBody,
     KeyBody,
@@ -60,7 +61,7 @@ class Tenants:
 
     def set_budget(self, tenant: str, budget_microeur: int | None) -> Tenant:
         """Set the most that may be spent [EUR * 1e-6]; None removes the limit."""
-        body = BudgetBody(budget_microeur=budget_microeur)
+        body = codec.body(BudgetBody, budget_microeur=budget_microeur)
         answer = self._transport.send("PUT", f"/tenants/{segment(tenant)}/budget", body)
         return self._transport.load(Tenant, answer)
 
@@ -130,6 +131,6 @@ class Projects:
 
     def set_budget(self, project: str, budget_microeur: int | None) -> Project:
         """Set the most that may be spent [EUR * 1e-6]; None removes the limit."""
-        body = BudgetBody(budget_microeur=budget_microeur)
+        body = codec.body(BudgetBody, budget_microeur=budget_microeur)
         answer = self._transport.send("PUT", f"{project_path(project)}/budget", body)
         return self._transport.load(Project, answer)

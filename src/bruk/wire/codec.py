@@ -7,13 +7,14 @@ workload's specification has the shape that its kind names, never one that happe
 from functools import cache
 from typing import Any, TypeVar, cast
 
-from pydantic import GetCoreSchemaHandler, TypeAdapter, ValidationError
+from pydantic import BaseModel, GetCoreSchemaHandler, TypeAdapter, ValidationError
 from pydantic_core import CoreSchema, core_schema
 
 from bruk.model.errors import InvalidInput
 from bruk.model.workload import EndpointSpec, JobSpec, Workload, WorkloadKind
 
 T = TypeVar("T")
+B = TypeVar("B", bound=BaseModel)
 SPEC_OF_KIND: dict[WorkloadKind, type] = {
     WorkloadKind.JOB: JobSpec,
     WorkloadKind.ENDPOINT: EndpointSpec,
@@ -66,6 +67,18 @@ def _workload_schema(cls: type[Workload], source: Any, handler: GetCoreSchemaHan
 
 # Pydantic asks a class for this wherever it stands, so workloads within other shapes are covered too.
 Workload.__get_pydantic_core_schema__ = classmethod(_workload_schema)  # type: ignore[attr-defined]
+
+
+def body(shape: type[B], **values: object) -> B:
+    """A request body of the given values.
+
+    Raises:
+        InvalidInput: a value is out of its bounds; the message names it.
+    """
+    try:
+        return shape(**values)
+    except ValidationError as error:
+        raise InvalidInput(explain(error)) from None
 
 
 def explain(error: ValidationError) -> str:
