@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from bruk.engines.base import EndCause, Engine, Launch, LaunchFailed, Status, StillRunning, UnknownHandle
+from bruk.engines.local import isolation
 from bruk.engines.local.engine import LocalEngine
 from bruk.engines.local.slots import LocalConfig
 from bruk.engines.mock import Behaviour, MockEngine, MockWorld
@@ -58,6 +59,7 @@ class Bench(ABC):
 
 
 class LocalBench(Bench):
+    isolation = "none"
     commands = {  # noqa: RUF012
         "stays": "echo up; exec sleep 300",
         "ignores": "trap '' TERM; echo up; while :; do sleep 0.2; done",
@@ -67,7 +69,8 @@ class LocalBench(Bench):
 
     def make(self) -> Engine:
         cores = (min(os.sched_getaffinity(0)),)
-        return LocalEngine(self.folder / "engine", self.clock, LocalConfig(slots=2, cores=cores))
+        config = LocalConfig(slots=2, cores=cores, isolation=self.isolation)
+        return LocalEngine(self.folder / "engine", self.clock, config)
 
     def launch_that(self, kind: str, run: str = "run-a", devices: tuple[int, ...] = (0,)) -> Launch:
         folder = self.folder / run
@@ -80,6 +83,10 @@ class LocalBench(Bench):
 
     def pass_time(self) -> None:
         time.sleep(0.01)
+
+
+class SandboxBench(LocalBench):
+    isolation = "sandbox"
 
 
 class MockBench(Bench):
@@ -110,10 +117,12 @@ class MockBench(Bench):
         self.clock.advance(10)
 
 
-@pytest.fixture(params=[LocalBench, MockBench], ids=["local", "mock"])
+@pytest.fixture(params=[LocalBench, SandboxBench, MockBench], ids=["local", "sandbox", "mock"])
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
-    if request.param is LocalBench and sys.platform != "linux":
+    if request.param is not MockBench and sys.platform != "linux":
         pytest.skip("the local engine needs Linux")
+    if request.param is SandboxBench and not isolation.settled("auto"):
+        pytest.skip("sandboxes do not work on this machine")
     bench: Bench = request.param(tmp_path)
     yield bench
     engine = bench.make()

@@ -4,14 +4,14 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bruk.engines.base import Launch, Status
-from bruk.engines.local import records
+from bruk.engines.local import isolation, records
 from bruk.engines.local.engine import LocalEngine
 from bruk.engines.local.processes import Process, end_strays, marked
 from bruk.engines.local.slots import LocalConfig
@@ -27,9 +27,11 @@ class Works:
 
     folder: Path
     config: LocalConfig = field(default_factory=lambda: LocalConfig(slots=2, accelerators=False))
+    isolation: str = "none"
 
     def engine(self) -> LocalEngine:
-        return LocalEngine(self.folder / "engine", ManualClock(), self.config)
+        config = replace(self.config, isolation=self.isolation)
+        return LocalEngine(self.folder / "engine", ManualClock(), config)
 
     def launch(self, script: str, run: str = "run-a", **more: Any) -> Launch:
         """A run of ``script`` in this Python."""
@@ -42,7 +44,7 @@ class Works:
         folder = self.folder / run
         folder.mkdir(exist_ok=True)
         given = {"env": {"PATH": os.environ["PATH"]}, "folder": folder, "workdir": folder, "generation": 1}
-        given |= {"placement": (DeviceSet("node-1", (0,)),), "grace_s": 10}
+        given |= {"placement": (DeviceSet("node-1", (0,)),), "grace_s": 10, "writable": (folder,)}
         return Launch(run=run, command=command, **(given | more))
 
     def at(self, run: str = "run-a", generation: int = 1) -> Path:
@@ -85,9 +87,11 @@ def wait_for(true: Callable[[], bool], found: Callable[[], str] = str) -> None:
     raise AssertionError(f"it never came; {found()}")
 
 
-@pytest.fixture
-def works(tmp_path: Path) -> Iterator[Works]:
-    works = Works(tmp_path)
+@pytest.fixture(params=["none", "sandbox"])
+def works(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Works]:
+    if request.param == "sandbox" and not isolation.settled("auto"):
+        pytest.skip("sandboxes do not work on this machine")
+    works = Works(tmp_path, isolation=request.param)
     yield works
     for handle in [path.stem for path in (tmp_path / "engine" / "index").glob("*.json")]:
         assert end_strays(works.mark(handle), []) == 0

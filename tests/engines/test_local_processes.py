@@ -78,6 +78,7 @@ def test_the_supervisor_imports_the_standard_library_and_its_own_room_alone() ->
         "print(sorted(outside), sorted(n for n in new if n.startswith('bruk')))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    local = ["child", "isolation", "limits", "log", "processes", "records", "supervisor"]
+    local = ["child", "inside", "limits", "log", "processes", "records", "sandbox", "sandboxed", "seccomp"]
+    local.append("supervisor")
     names = ["bruk", "bruk.engines", "bruk.engines.local", *(f"bruk.engines.local.{name}" for name in local)]
     assert done.stdout.strip() == f"[] {names}"

@@ -79,7 +79,10 @@ class Launch:
         grace_s: between SIGTERM and SIGKILL [s].
         disk_bytes: most it may write under ``writable`` [bytes]; 0: not limited.
         memory_bytes: limit of its address space's resident part [bytes]; 0: the slots' share.
-        network: addresses it may reach; ``loopback`` is what replicas and gangs need.
+        network: addresses it may reach; ``loopback`` is what replicas and gangs need, and in a
+            sandbox it is a loopback of the run's own.
+        ports: TCP ports of its loopback on which it serves, reached on this machine's loopback under
+            the same number.
     """
 
     run: str
@@ -96,6 +99,7 @@ class Launch:
     disk_bytes: int = 0
     memory_bytes: int = 0
     network: str = "loopback"
+    ports: tuple[int, ...] = ()
 
 
 class EndCause(StrEnum):
@@ -106,6 +110,7 @@ class EndCause(StrEnum):
     TIME_LIMIT = "time_limit"
     DISK = "disk"  # it wrote more than it was allowed
     MEMORY = "memory"  # it held more than it was allowed
+    PROCESSES = "processes"  # it had more processes than it was allowed
     START = "start"  # it could not be started
 
 

@@ -8,11 +8,13 @@ so that a price is asked for instead of guessed.
 import csv
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 KFD = Path("/sys/class/kfd/kfd/topology/nodes")
 SMI_TIMEOUT_S = 20
+RENDER_FIRST = 128  # Linux Documentation/gpu/drm-uapi.rst: minors of render nodes begin here.
 # What a maker's tool calls a board, by words that must all occur, and its name in the accelerator
 # table (bruk/data/accelerators.csv). The first line that fits counts.
 NAMES = (
@@ -51,6 +53,20 @@ def find_accelerators() -> Accelerators:
     if nvidia:
         return _of("nvidia", [catalogue_name(name) for name in nvidia])
     return _of("amd", _amd_names(KFD))
+
+
+def device_files(found: Accelerators, boards: Sequence[int]) -> list[str]:
+    """Device files through which a run reaches these boards; those that are not there are harmless.
+
+    NVIDIA numbers its files in the order of PCI addresses on ordinary machines, as its tools number
+    boards. AMD's ``/dev/kfd`` reaches every board of the machine; only the render nodes are single.
+    """
+    if found.vendor == "nvidia":
+        shared = [f"/dev/{name}" for name in ("nvidiactl", "nvidia-uvm", "nvidia-uvm-tools", "nvidia-caps")]
+        return [*shared, *(f"/dev/nvidia{index}" for index in boards)]
+    if found.vendor == "amd":
+        return ["/dev/kfd", *(f"/dev/dri/renderD{RENDER_FIRST + index}" for index in boards)]
+    return []
 
 
 def catalogue_name(title: str) -> str:

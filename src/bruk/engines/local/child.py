@@ -1,8 +1,9 @@
-"""From the supervisor to the run's command: fork, bind, execute.
+"""From the supervisor to the run's command: fork, bind, execute; then the command as the supervisor
+holds it.
 
 Between fork and exec the child gets a session of its own, the death signal, its cores, the null
 device as input and the log as output, and nothing else: no other file descriptor, no signal
-setting, no variable beside the order's. Standard library only: the supervisor imports it.
+setting, no variable beside those named. Standard library only: the supervisor imports it.
 """
 
 import contextlib
@@ -10,9 +11,11 @@ import ctypes
 import os
 import resource
 import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NoReturn
 
-from bruk.engines.local.isolation import wrapped
+from bruk.engines.local.processes import Process, kill
 from bruk.engines.local.records import Order
 
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
@@ -36,8 +39,76 @@ def prctl(option: int, value: int) -> None:
         raise OSError(number, os.strerror(number))
 
 
-def spawn(order: Order, log: int, cgroup: str = "") -> int:
-    """Start the order's command and return its process number once it has been executed.
+class Command:
+    """The command of a run, started as a child of this process.
+
+    Attributes:
+        pid: the child.
+        status: wait status of the command; None while it runs.
+        detail: what else is to be said of its end.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.status: int | None = None
+        self.detail = ""
+
+    def hear(self) -> None:
+        """Take in what the command's surroundings have told, if there are any."""
+
+    def fileno(self) -> int:
+        """What to wait on for ``hear``; -1: nothing."""
+        return -1
+
+    def reaped(self, status: int) -> None:
+        """The child has ended with this wait status."""
+        self.status = status
+
+    def processes(self, found: Sequence[Process]) -> list[Process]:
+        """The run's own processes among all descendants of this process."""
+        return list(found)
+
+    def group(self, found: Sequence[Process]) -> list[Process]:
+        """Those of the command's process group."""
+        return [each for each in found if each.group == self.pid]
+
+    def terminate(self) -> None:
+        """SIGTERM to the command's whole group, as a terminal does it: a shell would not pass it on."""
+        with contextlib.suppress(ProcessLookupError):  # It may have ended in between.
+            os.killpg(self.pid, signal.SIGTERM)
+
+    def kill(self, found: Sequence[Process]) -> None:
+        """SIGKILL to every one of ``found``, which are all descendants of this process."""
+        kill(found)
+
+    def close(self) -> None:
+        """Nothing of the run is left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What to execute and how.
+
+    Attributes:
+        cores: processors it may use; empty: any.
+        cgroup: folder of a cgroup v2 to join; empty: none.
+        output: file descriptor that becomes its stdout.
+        errors: file descriptor that becomes its stderr.
+        kept: further file descriptors that it gets under their own numbers.
+    """
+
+    arguments: Sequence[str]
+    env: dict[str, str]
+    workdir: str
+    cores: Sequence[int]
+    cgroup: str
+    output: int
+    errors: int
+    kept: Sequence[int] = ()
+
+
+def start_plain(order: Order, log: int, cgroup: str) -> Command:
+    """Start the order's command with nothing around it.
 
     Args:
         log: file descriptor that becomes its stdout and stderr.
@@ -46,13 +117,21 @@ def spawn(order: Order, log: int, cgroup: str = "") -> int:
     Raises:
         StartFailed: says which step failed and why.
     """
-    arguments = wrapped(order)
+    return Command(spawn(Start(order.command, order.env, order.workdir, order.cores, cgroup, log, log)))
+
+
+def spawn(start: Start) -> int:
+    """Fork and execute, and return the process number once it has been executed.
+
+    Raises:
+        StartFailed: says which step failed and why.
+    """
     parent = os.getpid()
     answer, said = os.pipe2(os.O_CLOEXEC)
     pid = os.fork()
     if pid == 0:
         os.close(answer)
-        _become(order, arguments, parent, log, said, cgroup)
+        _become(start, parent, said)
     os.close(said)
     with os.fdopen(answer, "rb") as file:
         failure = file.read()
@@ -62,7 +141,7 @@ def spawn(order: Order, log: int, cgroup: str = "") -> int:
     return pid
 
 
-def _become(order: Order, arguments: list[str], parent: int, log: int, said: int, cgroup: str) -> NoReturn:
+def _become(start: Start, parent: int, said: int) -> NoReturn:
     """The child's side of ``spawn``: never returns, never runs the parent's cleanup."""
     step = "start"
     try:
@@ -70,13 +149,13 @@ def _become(order: Order, arguments: list[str], parent: int, log: int, said: int
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(128 + signal.SIGKILL)  # The supervisor died before the death signal was set.
-        if cgroup:
-            step = f"join the cgroup {cgroup}"
-            with open(os.path.join(cgroup, "cgroup.procs"), "w", encoding="ascii") as file:
+        if start.cgroup:
+            step = f"join the cgroup {start.cgroup}"
+            with open(os.path.join(start.cgroup, "cgroup.procs"), "w", encoding="ascii") as file:
                 file.write("0")
-        if order.cores:
-            step = f"run on the cores {order.cores}"
-            os.sched_setaffinity(0, order.cores)
+        if start.cores:
+            step = f"run on the cores {start.cores}"
+            os.sched_setaffinity(0, start.cores)
         step = "set its limits"
         _hardest_hit_when_memory_ends()
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
@@ -84,19 +163,19 @@ def _become(order: Order, arguments: list[str], parent: int, log: int, said: int
         for each in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
             signal.signal(each, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
-        step = f"enter the folder {order.workdir}"
-        os.chdir(order.workdir)
+        step = f"enter the folder {start.workdir}"
+        os.chdir(start.workdir)
         step = "set its input and output"
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
+        os.dup2(start.output, 1)
+        os.dup2(start.errors, 2)
         for number in [int(name) for name in os.listdir("/proc/self/fd")]:
             if number > 2 and number != said:
                 with contextlib.suppress(OSError):  # The listing's own is closed by now.
-                    os.set_inheritable(number, False)
-        step = f"execute {arguments[0]!r}"
-        os.execvpe(arguments[0], arguments, order.env)  # noqa: S606  (an argument list, no shell)
+                    os.set_inheritable(number, number in start.kept)
+        step = f"execute {start.arguments[0]!r}"
+        os.execvpe(start.arguments[0], list(start.arguments), start.env)  # noqa: S606  (an argument list, no shell)
     except BaseException as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         os.write(said, f"it could not {step}: {reason}".encode("utf-8", "replace")[:4000])

@@ -15,14 +15,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from bruk.engines.base import Inventory, Launch, LaunchFailed, Status, StillRunning
-from bruk.engines.local import records
+from bruk.engines.base import EngineError, Inventory, Launch, LaunchFailed, Status, StillRunning
+from bruk.engines.local import isolation, records, sandbox
 from bruk.engines.local.index import Entry, Index
 from bruk.engines.local.look import look
 from bruk.engines.local.processes import MARK, Process, boot_id, end_strays, processes, send
 from bruk.engines.local.slots import LocalConfig, Slots
 from bruk.model.clock import Clock
 from bruk.model.run import Observed
+from bruk.model.site import Isolation
 
 START_TIMEOUT_S = 30
 LOOK_AGAIN_MS = 60_000
@@ -44,11 +45,19 @@ class LocalEngine:
 
         Raises:
             OSError: the folder cannot be made or written.
+            EngineError: the isolation that the configuration demands does not work here.
         """
         self._config = config or LocalConfig()
         self._clock = clock
+        self._folder = folder.resolve()
         self._index = Index(folder)
-        self._slots = Slots(self._config)
+        try:
+            self._bwrap = isolation.settled(self._config.isolation)
+        except isolation.NoIsolation as error:
+            raise EngineError(str(error)) from None
+        self._isolation = Isolation.SANDBOX if self._bwrap else Isolation.NONE
+        self._slots = Slots(self._config, isolation=self._isolation)
+        self._software = sandbox.software(self._config.software)
         self._looked_at_ms = clock.monotonic_ms()
 
     def inventory(self) -> Inventory:
@@ -179,6 +188,8 @@ class LocalEngine:
                 )
 
     def _order(self, launch: Launch, entry: Entry) -> records.Order:
+        assert entry.folder is not None, "a new entry has its folder"
+        devices = self._slots.device_files(launch.placement)
         marks = {MARK: entry.mark, "BRUK_RUN_ID": launch.run, "BRUK_RUN_GENERATION": str(launch.generation)}
         return records.Order(
             run=launch.run,
@@ -196,8 +207,14 @@ class LocalEngine:
             cores=self._slots.cores(launch.placement),
             log_bytes=self._config.log_bytes,
             cgroup=self._config.cgroup,
-            isolation=self._slots.inventory().isolation.value,
+            isolation=self._isolation.value,
+            bwrap=self._bwrap,
             network=launch.network,
+            ports=list(launch.ports),
+            processes_max=self._config.processes_max,
+            software=self._software,
+            devices=devices,
+            hidden=[os.fspath(entry.folder.parent), os.fspath(self._folder)],
         )
 
     def _start(self, entry: Entry, folder: Path) -> None:

@@ -1,19 +1,61 @@
-"""The one place where a run's command is wrapped to keep it apart from others.
+"""What keeps a run apart from others on this machine, and whether that works here.
 
-Today a run is only a process of the operator's user: the engine says ``none`` and the scheduler
-keeps tenants apart instead. A sandbox becomes another branch here, and nowhere else. Standard
-library only: the supervisor imports it.
+``none``: a run is only a process of the operator's user, and the scheduler keeps tenants apart
+instead. ``sandbox``: see ``sandbox``.
 """
 
-from bruk.engines.local.records import Order
+import shutil
+import subprocess
+
+from bruk.engines.local import sandbox
+
+NONE, SANDBOX, AUTO = "none", "sandbox", "auto"
+CHOICES = (AUTO, NONE, SANDBOX)
+BWRAP = "bwrap"
+TRY_TIMEOUT_S = 20
 
 
-def wrapped(order: Order) -> list[str]:
-    """The argument list that is really executed for ``order``.
+class NoIsolation(Exception):
+    """The isolation that was asked for does not work on this machine."""
+
+
+def settled(choice: str) -> str:
+    """Where bubblewrap is if runs are kept in sandboxes, else empty: what a configuration's choice
+    means on this machine, tried once.
 
     Raises:
-        ValueError: the order asks for an isolation that this machine's engine does not have.
+        NoIsolation: the sandbox was demanded and does not work; says why and what to do.
     """
-    if order.isolation == "none":
-        return order.command
-    raise ValueError(f"this engine has no isolation {order.isolation!r}; order 'none'")
+    assert choice in CHOICES, f"isolation is one of {', '.join(CHOICES)}, not {choice!r}"
+    if choice == NONE:
+        return ""
+    path = shutil.which(BWRAP) or ""
+    why = _why_not(path)
+    if not why:
+        return path
+    if choice == AUTO:
+        return ""
+    raise NoIsolation(
+        f"runs cannot be kept in a sandbox on this machine: {why}. Install the package bubblewrap and "
+        "allow user namespaces, or choose the isolation 'none' or 'auto'"
+    )
+
+
+def _why_not(path: str) -> str:
+    """Why sandboxes do not work here; empty if a tiny one does."""
+    if not path:
+        return "there is no bwrap (bubblewrap) on the search path"
+    try:
+        done = subprocess.run(
+            sandbox.empty(path),
+            capture_output=True,
+            text=True,
+            timeout=TRY_TIMEOUT_S,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"bwrap cannot be run ({error})"
+    if done.returncode == 0:
+        return ""
+    return f"bwrap answers {done.stderr.strip()[:300] or f'with status {done.returncode}'!r}"

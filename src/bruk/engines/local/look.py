@@ -13,7 +13,7 @@ from pathlib import Path
 from bruk.engines.base import EndCause, Status
 from bruk.engines.local import records
 from bruk.engines.local.index import Entry
-from bruk.engines.local.processes import Process, alive, boot_id, descendants, end_strays, process
+from bruk.engines.local.processes import Process, alive, boot_id, descendants, end_strays, in_sandbox, process
 from bruk.model.run import Observed
 
 
@@ -64,7 +64,8 @@ def _ended(entry: Entry, end: records.End) -> Status:
 def _living(entry: Entry, folder: Path, record: records.Record, seen: Sequence[Process] | None) -> Status:
     supervisor = process(record.pid)
     # A run that started after ``seen`` was taken is not in it.
-    living = descendants([record.pid], seen) or descendants([record.pid])
+    found = descendants([record.pid], seen) or descendants([record.pid])
+    living = in_sandbox(found, record.pid) if record.isolation == "sandbox" else found
     stopping = records.read(folder / records.STOPPING)
     observed, detail, cause = Observed.RUNNING, "", EndCause.NONE
     if (folder / records.CLAIMED).exists():
@@ -85,7 +86,7 @@ def _living(entry: Entry, folder: Path, record: records.Record, seen: Sequence[P
         processes=len(living),
         started_at_ms=record.started_at_ms,
         detail=detail,
-        cpu_ms=sum(each.cpu_ms + each.reaped_cpu_ms for each in living)
+        cpu_ms=sum(each.cpu_ms + each.reaped_cpu_ms for each in found)
         + (supervisor.reaped_cpu_ms if supervisor else 0),
         placement=entry.placement,
         cause=cause,

@@ -101,6 +101,31 @@ def descendants(roots: Iterable[int], among: Iterable[Process] | None = None) ->
     return found
 
 
+def in_sandbox(found: Iterable[Process], supervisor: int) -> list[Process]:
+    """Of all descendants of a supervisor those that live in its sandbox, without the sandbox's own two:
+    bubblewrap outside and the first process inside (see ``sandboxed``)."""
+    listed = list(found)
+    outside = {each.pid for each in listed if each.parent == supervisor}
+    return [each for each in listed if each.pid not in outside and each.parent not in outside]
+
+
+def innermost_group(pid: int) -> int:
+    """Process group of a process as its own process namespace numbers it (``NSpgid``,
+    proc_pid_status(5)); 0 if it has gone."""
+    try:
+        with open(f"/proc/{pid}/status", "rb") as file:
+            fields = [line.split() for line in file if line.startswith(b"NSpgid:")]
+    except OSError:
+        return 0
+    return int(fields[0][-1]) if fields and len(fields[0]) > 1 else 0
+
+
+def tasks() -> int:
+    """How many tasks the machine has now, threads counted (proc_loadavg(5)); costs one small read."""
+    with open("/proc/loadavg", "rb") as file:
+        return int(file.read().split()[3].split(b"/")[1])
+
+
 def alive(pid: int, start: int) -> bool:
     """Whether that very process lives; a later one with the same number is another."""
     found = process(pid)

@@ -17,7 +17,7 @@ imports it.
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ ORDER, CLAIMED, VOID = "order.json", "claimed.json", "void.json"
 RECORD, STOP, STOPPING, SEEN, END = "record.json", "stop.json", "stopping.json", "seen.json", "end.json"
 LOG, SUPERVISOR_LOG, RESERVE = "output.log", "supervisor.log", "reserve"
 RESERVE_BYTES = 16384
-CAUSES = ("", "stop", "time_limit", "disk", "memory", "start")  # engines.base.EndCause
+CAUSES = ("", "stop", "time_limit", "disk", "memory", "processes", "start")  # engines.base.EndCause
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,12 @@ class Order:
         cores: processors it may use; empty: any.
         cgroup: folder of a cgroup v2 whose children may limit memory; empty: memory is watched.
         log_bytes: most that is kept of its output [bytes].
-        isolation: how its command is wrapped (``model.site.Isolation``).
+        isolation: what keeps it apart (``model.site.Isolation``).
+        bwrap: where bubblewrap is, for a sandbox.
+        processes_max: most processes it may have at once; 0: not limited.
+        software: folders beside the machine's own that every run may read.
+        devices: device files of its accelerators.
+        hidden: the engine's folders, never visible in a sandbox.
     """
 
     run: str
@@ -56,6 +61,12 @@ class Order:
     cgroup: str = ""
     isolation: str = "none"
     network: str = "loopback"
+    ports: list[int] = field(default_factory=list)
+    bwrap: str = ""
+    processes_max: int = 0
+    software: list[str] = field(default_factory=list)
+    devices: list[str] = field(default_factory=list)
+    hidden: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +75,7 @@ class Record:
 
     Attributes:
         memory_by: what holds the memory limit: ``cgroup``, ``watch`` or ``none``.
+        isolation: ``sandbox`` if the run is in one; then two processes of it are the sandbox's own.
     """
 
     pid: int
@@ -71,6 +83,7 @@ class Record:
     boot_id: str
     started_at_ms: int
     memory_by: str
+    isolation: str = "none"
 
 
 @dataclass(frozen=True, slots=True)

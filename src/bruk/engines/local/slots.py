@@ -8,9 +8,10 @@ remembers what is in use; see ``engine`` for that.
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from bruk.engines.base import Inventory, NodeInventory
-from bruk.engines.local.accelerators import Accelerators, find_accelerators
+from bruk.engines.local.accelerators import Accelerators, device_files, find_accelerators
 from bruk.model.run import DeviceSet
 from bruk.model.site import Isolation, NodeHealth
 
@@ -31,6 +32,11 @@ class LocalConfig:
         log_bytes: most that is kept of one run's output [bytes].
         cgroup: a delegated cgroup v2 folder whose children may limit memory; empty: runs are
             watched instead.
+        isolation: what keeps runs apart: ``none``, ``sandbox``, or ``auto``, which takes the
+            sandbox where it works.
+        processes_max: most processes one run may have at once; 0: not limited.
+        software: folders beside the machine's own software and this Python's that every run in a
+            sandbox may read, such as a folder of virtual environments.
     """
 
     node: str = "node-1"
@@ -40,18 +46,27 @@ class LocalConfig:
     accelerators: bool = True
     log_bytes: int = 64 * 2**20
     cgroup: str = ""
+    isolation: str = "none"
+    processes_max: int = 512
+    software: tuple[Path, ...] = ()
 
 
 class Slots:
     """The devices of this machine and what stands behind each."""
 
-    def __init__(self, config: LocalConfig, find: Callable[[], Accelerators] = find_accelerators) -> None:
+    def __init__(
+        self,
+        config: LocalConfig,
+        find: Callable[[], Accelerators] = find_accelerators,
+        isolation: Isolation = Isolation.NONE,
+    ) -> None:
         usable = tuple(sorted(os.sched_getaffinity(0)))
         cores = usable if config.cores is None else config.cores
         assert cores, "an engine has at least one core"
         assert set(cores) <= set(usable), f"cores {cores} are not all among {usable}"
         machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         self._config = config
+        self._isolation = isolation
         self._cores = cores
         self._memory_bytes = config.memory_bytes or machine * len(cores) // (os.cpu_count() or len(cores))
         self._find = find
@@ -94,7 +109,7 @@ class Slots:
                     health=NodeHealth.OK if self._found.healthy else NodeHealth.UNHEALTHY,
                 )
             )
-        return Inventory(nodes=tuple(nodes), isolation=Isolation.NONE)
+        return Inventory(nodes=tuple(nodes), isolation=self._isolation)
 
     @property
     def accelerator_node(self) -> str:
@@ -112,6 +127,12 @@ class Slots:
             if outside:
                 return f"node {part.node!r} has devices 0 to {counts[part.node] - 1}, not {outside}"
         return ""
+
+    def device_files(self, placement: tuple[DeviceSet, ...]) -> list[str]:
+        """Device files of the accelerators given."""
+        node = self.accelerator_node
+        boards = [index for part in placement if part.node == node for index in part.devices]
+        return device_files(self._found, boards) if boards else []
 
     def cores(self, placement: tuple[DeviceSet, ...]) -> list[int]:
         """Processors that a run with these devices may use; accelerators bind to none."""

@@ -20,11 +20,13 @@ from pathlib import Path
 
 from bruk.engines.local import child, limits, records
 from bruk.engines.local.log import Log
-from bruk.engines.local.processes import boot_id, descendants, kill, process, send
+from bruk.engines.local.processes import boot_id, descendants, kill, process, send, tasks
+from bruk.engines.local.sandboxed import SandboxedCommand
 
 TICK_S = 1.0
 ENDING_TICK_S = 0.25
 KILLING_TICK_S = 0.02
+SWARM_TICK_S = 0.2
 LEFTOVER_GRACE_S = 5
 OVERRUN_GRACE_S = 5
 READ_BYTES = 65536
@@ -38,8 +40,7 @@ class Supervisor:
     def __init__(self, folder: Path, order: records.Order) -> None:
         self.folder = folder
         self.order = order
-        self.main: int | None = None
-        self.status: int | None = None
+        self.command: child.Command | None = None
         self.empty = False
         self.cause = ""
         self.detail = ""
@@ -53,6 +54,7 @@ class Supervisor:
         self._disk_next = 0.0
         self._cgroup = ""
         self._killing_tick_s = KILLING_TICK_S
+        self._tasks = 0
 
     def start(self) -> None:
         """Write who supervises, then start the command.
@@ -73,14 +75,17 @@ class Supervisor:
         self.started_at_ms = time.time_ns() // 1_000_000
         self.started = time.monotonic()
         memory_by = "cgroup" if self._cgroup else "watch" if order.memory_bytes else "none"
-        record = records.Record(me.pid, me.start, boot_id(), self.started_at_ms, memory_by)
+        record = records.Record(
+            me.pid, me.start, boot_id(), self.started_at_ms, memory_by, isolation=order.isolation
+        )
         records.write(self.folder / records.RECORD, asdict(record))
         self.log = Log(self.folder / records.LOG, order.log_bytes)
         self._pipe, writer = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(self._pipe, False)
         self._wake = _wake_on_signals()
         try:
-            self.main = child.spawn(order, writer, self._cgroup)
+            start = {"none": child.start_plain, "sandbox": SandboxedCommand}[order.isolation]
+            self.command = start(order, writer, self._cgroup)
         finally:
             os.close(writer)
 
@@ -89,21 +94,29 @@ class Supervisor:
         poll = select.poll()
         poll.register(self._pipe, select.POLLIN)
         poll.register(self._wake, select.POLLIN)
+        command, told = self._commanded, self._commanded.fileno()
+        if told >= 0:
+            poll.register(told, select.POLLIN)
         next_look = 0.0
         while not self.empty:
-            for number, _ in poll.poll(self._patience_s() * 1000):
+            for number, events in poll.poll(self._patience_s() * 1000):
                 if number == self._pipe and not self._keep_output():
                     poll.unregister(self._pipe)  # Every writer has closed it.
                 if number == self._wake:
                     self._hear()
+                if number == told:
+                    command.hear()
+                    if events & select.POLLHUP:
+                        poll.unregister(told)
             self._reap()
             now = time.monotonic()
-            if now >= next_look:
+            if now >= next_look or self._swarming():
                 self._hear_stop_file()
                 self._look()
                 # On a machine with thousands of processes a look is costly: a fiftieth at most.
                 next_look = now + max(TICK_S, 50 * (time.monotonic() - now))
             self._proceed(now)
+        command.close()
         self._keep_output(drain=True)
         self.log.close()
         self.write_end()
@@ -120,24 +133,34 @@ class Supervisor:
             records.write(self.folder / records.STOPPING, content, durable=False)
         except OSError:
             pass  # It only explains the state meanwhile; the end record says it again.
-        if self.main is None or self.status is not None:
+        if self.command is None or self.command.status is not None:
             return
-        # The whole group is told, as a terminal does it: a shell would not pass the signal on.
-        # What left the group is its parent's to tell, until that parent is gone.
-        self._signalled = {each.identity for each in descendants([os.getpid()]) if each.group == self.main}
-        with contextlib.suppress(ProcessLookupError):  # It may have ended in between.
-            os.killpg(self.main, signal.SIGTERM)
+        # What left the command's group is its parent's to tell, until that parent is gone.
+        self._signalled = {each.identity for each in self.command.group(descendants([os.getpid()]))}
+        self.command.terminate()
+
+    @property
+    def _commanded(self) -> child.Command:
+        assert self.command is not None, "the command was started"
+        return self.command
 
     def _patience_s(self) -> float:
         if self.killed:
             # What the kernel holds in an uninterruptible wait is not worth asking for all the time.
             self._killing_tick_s = min(self._killing_tick_s * 1.5, TICK_S)
             return self._killing_tick_s
-        if self.deadline is not None or self.status is not None:
+        if self.deadline is not None or self._commanded.status is not None:
             return ENDING_TICK_S
+        tick_s = SWARM_TICK_S if self.order.processes_max else TICK_S
         if self.order.time_limit_s is None:
-            return TICK_S
-        return min(max(self.started + self.order.time_limit_s - time.monotonic(), 0.001), TICK_S)
+            return tick_s
+        return min(max(self.started + self.order.time_limit_s - time.monotonic(), 0.001), tick_s)
+
+    def _swarming(self) -> bool:
+        """Whether the machine has so many more tasks than at the last look that they may be this
+        run's: counting them every second alone would let a fork bomb grow too large."""
+        most = self.order.processes_max
+        return bool(most) and self.deadline is None and tasks() > self._tasks + most
 
     def _proceed(self, now: float) -> None:
         """Move the end along: the time limit, leftovers of an ended command, the deadline."""
@@ -146,10 +169,11 @@ class Supervisor:
         limit_s = self.order.time_limit_s
         if self.deadline is None and limit_s is not None and now - self.started >= limit_s:
             self.ask_to_end("time_limit", f"its time limit of {limit_s} s ended", self.order.grace_s)
-        if self.status is not None:
+        command = self._commanded
+        if command.status is not None:
             if self.deadline is None:
                 self.deadline = now + min(self.order.grace_s, LEFTOVER_GRACE_S)
-            for each in descendants([os.getpid()]):
+            for each in command.processes(descendants([os.getpid()])):
                 if each.identity not in self._signalled:
                     self._signalled.add(each.identity)
                     send(each.pid, each.start, signal.SIGTERM)
@@ -157,9 +181,9 @@ class Supervisor:
             if not self.killed:
                 late = "killed: it did not end within its grace"
                 left = "what it had left running was killed"
-                self.detail = "; ".join(filter(None, [self.detail, late if self.status is None else left]))
+                self.detail = "; ".join(filter(None, [self.detail, late if command.status is None else left]))
             self.killed = True
-            kill(descendants([os.getpid()]))
+            command.kill(descendants([os.getpid()]))
 
     def _reap(self) -> None:
         while True:
@@ -170,8 +194,8 @@ class Supervisor:
                 return
             if pid == 0:
                 return
-            if pid == self.main:
-                self.status = status
+            if pid == self._commanded.pid:
+                self._commanded.reaped(status)
 
     def _hear(self) -> None:
         """Read the signals that came: SIGTERM asks to end, SIGUSR1 to look at ``stop.json``."""
@@ -192,10 +216,17 @@ class Supervisor:
     def _look(self) -> None:
         """Hold the limits, and leave a sign of life for the engine."""
         order, now = self.order, time.monotonic()
-        found = descendants([os.getpid()])
-        self._show(sorted(each.identity for each in found))
+        every = descendants([os.getpid()])
+        self._show(sorted(each.identity for each in every))
+        found = self._commanded.processes(every)
         if self.deadline is not None:
             return
+        if order.processes_max:
+            self._tasks = tasks()
+            if len(found) > order.processes_max:
+                most = order.processes_max
+                self.ask_to_end("processes", f"it had {len(found)} processes where {most} were allowed", 0)
+                return
         if self._cgroup and limits.cgroup_out_of_memory(self._cgroup):
             self.ask_to_end("memory", self._over_memory(), 0)
         elif order.memory_bytes and not self._cgroup and limits.over_memory(found, order.memory_bytes):
@@ -237,13 +268,15 @@ class Supervisor:
         return True
 
     def write_end(self) -> None:
-        assert self.status is not None, "the command was waited for"
-        code = exit_code(self.status)
+        status = self._commanded.status
+        assert status is not None, "the command was waited for"
+        code = exit_code(status)
         usage = os.times()
         if self._cgroup and limits.cgroup_out_of_memory(self._cgroup):
             self.cause, self.detail = "memory", self._over_memory()
-        if os.WIFSIGNALED(self.status) and not self.detail:
-            self.detail = f"ended by {signal.Signals(os.WTERMSIG(self.status)).name} from outside Bruk"
+        if os.WIFSIGNALED(status) and not self.detail:
+            self.detail = f"ended by {signal.Signals(os.WTERMSIG(status)).name} from outside Bruk"
+        self.detail = self.detail or self._commanded.detail
         end = records.End(
             exit_code=code,
             started_at_ms=self.started_at_ms,
