@@ -101,7 +101,7 @@ def _metavar(item: Any) -> str:
 
 
 def _option(item: Any) -> str:
-    names = ", ".join(f"`{name}`" for name in item.opts)
+    names = ", ".join(f"`{name}`" for name in [*item.opts, *item.secondary_opts])
     if getattr(item, "is_flag", False):
         return names
     return f"{names} {_values(item)}".rstrip()
