@@ -1,0 +1,195 @@
+"""The tables of the switch and of the records: ledger, audit, invoices, settings."""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    String,
+    Table,
+)
+
+from bruk.store.columns import key, metadata, ms, text
+
+hold = Table(
+    "hold",
+    metadata,
+    key("id", primary=True),
+    text("scope"),
+    text("target"),
+    Column("generation", BigInteger, nullable=False),
+    text("raised_by"),
+    ms("raised_at_ms"),
+    text("reason"),
+    text("released_by", nullable=True),
+    ms("released_at_ms", nullable=True),
+    Column("released_generation", BigInteger, nullable=True),
+    CheckConstraint(
+        "(released_by IS NULL) = (released_at_ms IS NULL) "
+        "AND (released_at_ms IS NULL) = (released_generation IS NULL)",
+        name="released_whole",
+    ),
+)
+Index(
+    "uq_hold_standing",
+    hold.c.scope,
+    hold.c.target,
+    unique=True,
+    sqlite_where=hold.c.released_at_ms.is_(None),
+    postgresql_where=hold.c.released_at_ms.is_(None),
+)
+
+acknowledgement = Table(
+    "acknowledgement",
+    metadata,
+    Column("enforcer", String(10), primary_key=True),
+    key("id", primary=True),
+    Column("generation", BigInteger, nullable=False),
+    ms("at_ms"),
+    Column("refused", BigInteger, nullable=False),
+    Column("drained", BigInteger, nullable=False),
+    Column("stopped", BigInteger, nullable=False),
+    Column("processes_left", BigInteger, nullable=False),
+)
+
+# Baselines are the enforcers' counters when the hold was raised, so that a receipt states only
+# what this hold did.
+receipt = Table(
+    "receipt",
+    metadata,
+    key("id", primary=True),
+    key("hold", references="hold.id"),
+    Column("action", String(3), CheckConstraint("action IN ('off', 'on')", name="action"), nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    ms("created_at_ms"),
+    Column("complete", Boolean, nullable=False),
+    Column("baseline", JSON, nullable=False),
+    Column("document", JSON, nullable=True),
+    CheckConstraint("NOT complete OR document IS NOT NULL", name="complete_is_written"),
+)
+
+gateway = Table(
+    "gateway",
+    metadata,
+    key("name", primary=True),
+    key("site", references="site.name"),
+    text("token_hash"),
+    ms("last_sync_at_ms", nullable=True),
+    ms("lease_until_ms", nullable=True),
+    text("journal"),
+    Column("usage_seq", BigInteger, nullable=False),
+    ms("created_at_ms"),
+)
+
+budget_slice = Table(
+    "budget_slice",
+    metadata,
+    key("gateway", references="gateway.name", primary=True),
+    key("project", references="project.id", primary=True),
+    Column(
+        "granted_microeur", BigInteger, CheckConstraint("granted_microeur >= 0", name="grows"), nullable=False
+    ),
+    Column("settled_microeur", BigInteger, nullable=False),
+)
+
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("key", String(300), nullable=False, unique=True),
+    ms("at_ms"),
+    ms("from_ms"),
+    ms("to_ms"),
+    key("tenant", references="tenant.name"),
+    key("project", references="project.id"),
+    text("site"),
+    text("resource"),
+    text("item"),
+    Column("quantity", BigInteger, CheckConstraint("quantity >= 0", name="quantity"), nullable=False),
+    Column("price_microeur", BigInteger, nullable=False),
+    Column("price_version", Integer, nullable=False),
+    Column("amount_microeur", BigInteger, nullable=False),
+    Column("workload", String(200), nullable=False, index=True),
+    text("run"),
+    text("request"),
+    text("gateway"),
+    Column("it_energy_j", BigInteger, nullable=False),
+    Column("energy_j", BigInteger, nullable=False),
+    Column("carbon_mg", BigInteger, nullable=False),
+    text("quality", nullable=True),
+    text("note"),
+    Column("prev", String(64), nullable=False),
+    Column("hash", String(64), nullable=False, unique=True),
+    CheckConstraint("to_ms >= from_ms", name="forward"),
+)
+Index("ix_ledger_project_at_ms", ledger.c.project, ledger.c.at_ms)
+
+# Sums of the ledger, kept in the same transaction as its entries so that budgets cost no scan.
+# The doctor compares them with the ledger itself.
+account = Table(
+    "account",
+    metadata,
+    key("project", references="project.id", primary=True),
+    Column("spent_microeur", BigInteger, nullable=False),
+    Column("device_ms", BigInteger, nullable=False),
+    Column("decayed_device_ms", BigInteger, nullable=False),
+    ms("decayed_at_ms"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    ms("at_ms"),
+    text("actor_kind"),
+    text("actor_id"),
+    text("action"),
+    text("target"),
+    text("outcome"),
+    Column("detail", JSON, nullable=False),
+    Column("prev", String(64), nullable=False),
+    Column("hash", String(64), nullable=False, unique=True),
+)
+
+invoice = Table(
+    "invoice",
+    metadata,
+    key("number", primary=True),
+    key("tenant", references="tenant.name"),
+    ms("from_ms"),
+    ms("to_ms"),
+    ms("issued_at_ms"),
+    Column("document", JSON, nullable=False),
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    key("caller", primary=True),
+    key("key", primary=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("answer", JSON, nullable=False),
+    ms("at_ms"),
+)
+
+# Numbers that only rise: the switch's generation, lease epochs, invoice numbers, the version of
+# what is wanted.
+counter = Table(
+    "counter",
+    metadata,
+    key("name", primary=True),
+    Column("value", BigInteger, nullable=False),
+)
+
+setting = Table(
+    "setting",
+    metadata,
+    key("name", primary=True),
+    Column("value", JSON, nullable=False),
+)
+
+APPEND_ONLY = ("ledger", "audit")
