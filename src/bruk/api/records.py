@@ -10,7 +10,6 @@ from bruk.api.door import Caller, ControlOf, OnceOf
 from bruk.api.page import Page, WindowOf, number_after, page_of
 from bruk.control import authorise, invoices, switch
 from bruk.control.control import Control
-from bruk.control.switch import SwitchState
 from bruk.model.ledger import AuditEntry, LedgerEntry
 from bruk.model.switch import HoldScope
 from bruk.reports.invoice_view import invoice_csv, invoice_html, invoice_text
@@ -18,6 +17,7 @@ from bruk.reports.receipt_view import receipt_html, receipt_text
 from bruk.seal import SignedDocument, write_export
 from bruk.store import records
 from bruk.wire import codec
+from bruk.wire.answers import SwitchState
 from bruk.wire.requests import CreditBody, InvoiceBody, SwitchBody
 
 router = APIRouter(tags=["records"])

@@ -9,7 +9,7 @@ from bruk import __version__
 from bruk.api.door import Caller, ControlOf, OnceOf
 from bruk.api.page import Page, WindowOf, page_of
 from bruk.control import authorise, sites
-from bruk.control.switch import SwitchState, state
+from bruk.control.switch import state
 from bruk.model.errors import NotFound
 from bruk.model.site import Node, Site
 from bruk.model.switch import Hold, HoldScope
@@ -17,6 +17,7 @@ from bruk.model.tenant import Actor
 from bruk.store import goods, places, work
 from bruk.store.database import Connection
 from bruk.wire import codec
+from bruk.wire.answers import SwitchState
 from bruk.wire.requests import SiteBody, SiteChange
 
 router = APIRouter(tags=["sites"])

@@ -11,13 +11,13 @@ from bruk.api.door import Caller, ControlOf, OnceOf
 from bruk.api.page import Page, WindowOf, page_of
 from bruk.api.stream import give, take
 from bruk.control import authorise, data, endpoints, jobs, models
-from bruk.control.jobs import Estimate, WorkloadView
 from bruk.control.logs import Stream
 from bruk.model.artifact import Artifact, ArtifactKind, Gate, Model
 from bruk.model.run import Run
 from bruk.model.workload import Workload, WorkloadKind
 from bruk.store import work
 from bruk.wire import codec
+from bruk.wire.answers import Estimate, WorkloadView
 from bruk.wire.requests import EndpointBody, EndpointChange, GateBody, JobBody
 
 router = APIRouter(tags=["work"])

@@ -12,7 +12,7 @@ from bruk.model.errors import InvalidInput
 from bruk.model.tenant import Residency, Role
 
 if TYPE_CHECKING:
-    from bruk.sdk.answers import Budget
+    from bruk.wire.answers import Budget
 
 PANEL = "Tenants and keys"
 TenantArgument = Annotated[str, typer.Argument(help="Name of the tenant.")]

@@ -17,7 +17,7 @@ from bruk.model.errors import InvalidInput
 
 if TYPE_CHECKING:
     from bruk.sdk import Client
-    from bruk.sdk.answers import Estimate
+    from bruk.wire.answers import Estimate
     from bruk.wire.requests import JobBody
 
 PANEL = "Work"

@@ -15,7 +15,7 @@ from bruk.model.workload import Outcome, Wanted, WorkloadKind
 
 if TYPE_CHECKING:
     from bruk.sdk import WorkloadView
-    from bruk.sdk.answers import Placed
+    from bruk.wire.answers import Placed
 
 PANEL = "Work"
 WorkloadArgument = Annotated[str, typer.Argument(help="Identifier or name of the job or endpoint.")]

@@ -3,10 +3,11 @@
 from bruk.control.control import Control
 from bruk.control.spending import Spending, spending
 from bruk.control.stop import stop
-from bruk.control.switch import SwitchState, model_of, state
+from bruk.control.switch import model_of, state
 from bruk.model.run import Observed, Run, RunWanted, StopReason
 from bruk.model.workload import JobSpec, Wanted, Workload
 from bruk.store import work
+from bruk.wire.answers import SwitchState
 
 # The engine at the site ends a run at its time limit by itself; control only steps in when it did
 # not, so that a slow report is not taken for a run that goes on.

@@ -1,7 +1,6 @@
 """Commands on jobs: estimate, submit, cancel; and what anybody may ask about a workload."""
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 from bruk.admission.tariff import PriceBook
 from bruk.control import authorise
@@ -21,57 +20,16 @@ from bruk.model.errors import (
     ResidencyViolation,
 )
 from bruk.model.reason import Reason
-from bruk.model.run import Run
 from bruk.model.site import Node, Site
 from bruk.model.tenant import Actor
 from bruk.model.workload import JobSpec, Outcome, Purpose, Wanted, Workload, WorkloadKind
 from bruk.store import goods, money, people, places, work
 from bruk.store.database import Connection
 from bruk.store.work import RunRecord
+from bruk.wire.answers import Estimate, SiteEstimate, WorkloadView
 from bruk.wire.requests import JobBody
 
 MICRO = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class SiteEstimate:
-    """Upper bounds of what a job may use at one site, if it ran for its whole time limit.
-
-    Attributes:
-        amount_microeur: at today's price [EUR * 1e-6].
-        energy_j: facility energy at full load, estimated [J].
-        carbon_mg: with the grid zone's mean day [mg CO2e].
-    """
-
-    site: str
-    accelerator: str
-    device_ms: int
-    amount_microeur: int
-    energy_j: int
-    carbon_mg: int
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """Upper bounds over the sites where the job may run; empty when its law allows none."""
-
-    amount_microeur_max: int
-    device_ms_max: int
-    sites: tuple[SiteEstimate, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class WorkloadView:
-    """Everything about one workload: what is wanted, what is observed, what it waits for.
-
-    Attributes:
-        progress: newest line of its newest run's progress file.
-    """
-
-    workload: Workload
-    runs: tuple[Run, ...]
-    waiting_for: Reason | None
-    progress: dict[str, Any] | None
 
 
 def project_of(actor: Actor, project: str | None) -> str:

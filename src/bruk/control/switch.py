@@ -6,7 +6,7 @@ it with their next exchange, which is under way at once. ``step_receipts`` signs
 all have acknowledged, or a gateway's lease has ended.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from bruk.control import authorise
@@ -21,25 +21,12 @@ from bruk.store import switch as store
 from bruk.store.database import Connection
 from bruk.store.switch import ReceiptRow
 from bruk.wire import codec
+from bruk.wire.answers import SwitchState
 
 GENERATION = "switch_generation"
 # A gateway counts its lease from when it arrived, so it may go on for this long after the end that
 # control wrote into it: the longest that an answer may be under way.
 LEASE_SLACK_MS = 2_000
-
-
-@dataclass(frozen=True, slots=True)
-class SwitchState:
-    """The switch as it stands.
-
-    Attributes:
-        local_holds: raised by hand at the sites themselves.
-    """
-
-    generation: int
-    holds: tuple[Hold, ...]
-    local_holds: tuple[Hold, ...]
-    acknowledgements: tuple[Acknowledgement, ...]
 
 
 def state(connection: Connection) -> SwitchState:

@@ -7,8 +7,8 @@ Look next at ``client``, at ``transport`` for what happens on the line, at ``tre
 becomes one artifact.
 """
 
-from bruk.sdk.answers import WorkloadView
 from bruk.sdk.client import Client
 from bruk.sdk.errors import SdkError
+from bruk.wire.answers import WorkloadView
 
 __all__ = ["Client", "SdkError", "WorkloadView"]

@@ -13,7 +13,6 @@ import httpx
 
 from bruk.model.errors import InvalidInput
 from bruk.model.tenant import Actor, User
-from bruk.sdk.answers import Status
 from bruk.sdk.artifacts import Artifacts
 from bruk.sdk.models import Endpoints, Models
 from bruk.sdk.people import Projects, Tenants, Users
@@ -22,6 +21,7 @@ from bruk.sdk.records import Audit, Invoices, Ledger, Prices
 from bruk.sdk.transport import Transport
 from bruk.sdk.work import Workloads
 from bruk.wire import codec
+from bruk.wire.answers import Status
 from bruk.wire.requests import LoginBody
 
 

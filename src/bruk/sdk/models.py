@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from bruk.model.artifact import Gate, Model
 from bruk.model.workload import Workload
-from bruk.sdk.answers import WorkloadView
 from bruk.sdk.transport import Transport, segment
 from bruk.wire import codec
+from bruk.wire.answers import WorkloadView
 from bruk.wire.requests import EndpointBody, EndpointChange, GateBody
 
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from bruk.model.errors import InvalidInput
 from bruk.model.tenant import ApiKey, Project, Tenant, User
-from bruk.sdk.answers import Budget
 from bruk.sdk.transport import Transport, segment
 from bruk.wire import codec
+from bruk.wire.answers import Budget
 from bruk.wire.requests import (
     BudgetBody,
     KeyBody,

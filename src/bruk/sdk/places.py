@@ -5,8 +5,8 @@ from typing import Any
 
 from bruk.model.site import Node, Site
 from bruk.model.switch import Hold
-from bruk.sdk.answers import ReceiptRow, SwitchState
 from bruk.sdk.transport import Transport, segment
+from bruk.wire.answers import ReceiptRow, SwitchState
 from bruk.wire.requests import SiteBody, SiteChange, SwitchBody
 
 

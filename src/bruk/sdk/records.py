@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from bruk.model.ledger import AuditEntry, LedgerEntry, Price
-from bruk.sdk.answers import InvoiceRow, IssuedInvoice
 from bruk.sdk.transport import Transport, segment
 from bruk.sdk.whole_file import written_whole
+from bruk.wire.answers import InvoiceRow, IssuedInvoice
 from bruk.wire.requests import CreditBody, InvoiceBody, PriceBody
 
 

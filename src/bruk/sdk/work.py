@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from bruk.model.errors import ErrorKind, NotFound
 from bruk.model.run import Run
 from bruk.model.workload import Outcome, Workload
-from bruk.sdk.answers import Estimate, Why, WorkloadView
 from bruk.sdk.errors import WAITED_TOO_LONG, SdkError
 from bruk.sdk.transport import PAGE_ITEMS, Transport, segment
+from bruk.wire.answers import Estimate, Why, WorkloadView
 from bruk.wire.requests import JobBody
 
 POLL_S = 0.5

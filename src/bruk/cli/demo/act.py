@@ -10,8 +10,8 @@ from bruk.cli.demo.scene import DemoFailed, Scene
 from bruk.cli.demo.screen import Screen
 from bruk.model.workload import Outcome, Workload
 from bruk.sdk import Client
-from bruk.sdk.answers import WorkloadView
 from bruk.sdk.errors import SdkError
+from bruk.wire.answers import WorkloadView
 
 POLL_S = 0.3
 

@@ -14,8 +14,8 @@ from bruk.model.artifact import Artifact
 from bruk.model.run import Run
 from bruk.model.workload import Outcome, Workload
 from bruk.sdk import Client
-from bruk.sdk.answers import WorkloadView
 from bruk.seal import SignedDocument, verify_document
+from bruk.wire.answers import WorkloadView
 from bruk.wire.requests import JobBody, SwitchBody
 
 TRAIN: dict[str, Any] = {"preset": "stdlib", "seconds_max": 3000}

@@ -98,7 +98,13 @@ class Why:
 
 @dataclass(frozen=True, slots=True)
 class SiteEstimate:
-    """Upper bounds of what a job may use at one site [device-ms, EUR * 1e-6, J, mg CO2e]."""
+    """Upper bounds of what a job may use at one site, if it ran for its whole time limit.
+
+    Attributes:
+        amount_microeur: at today's price [EUR * 1e-6].
+        energy_j: facility energy at full load, estimated [J].
+        carbon_mg: with the grid zone's mean day [mg CO2e].
+    """
 
     site: str
     accelerator: str
