@@ -8,11 +8,18 @@ from fastapi import APIRouter
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
-from bruk.api import door, people, processes, records, sites, work
+from bruk.api import create_api, door, people, processes, records, sites, work
+
+from ..control.world import World, migrated  # noqa: TID252 (tests are no installed package)
 
 OPEN = Path(__file__).parent / "open_routes.txt"
 CALLERS = {door._caller: "people", door._agent: "agents", door._gateway: "gateways"}
 ROOMS = {"sites": sites, "people": people, "work": work, "records": records, "processes": processes}
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return migrated(tmp_path_factory.mktemp("template"))
 
 
 def _all(dependant: Dependant) -> Iterator[object]:
@@ -48,6 +55,17 @@ def test_a_route_is_for_one_kind_of_caller(name: str, callers: set[str]) -> None
         assert callers == {"gateways"}
     else:
         assert callers <= {"people"}
+
+
+def test_the_application_has_these_routes_and_no_others(template: Path, tmp_path: Path) -> None:
+    """Beside them stands the description of the API, which says what is public anyway."""
+    world = World(tmp_path / "home", template, populate=False)
+    try:
+        paths = create_api(world.control).openapi()["paths"]
+        described = {f"{method.upper()} {path}" for path, item in paths.items() for method in item}
+    finally:
+        world.close()
+    assert described == {name for name, _ in _routes()}
 
 
 def test_every_route_is_documented() -> None:

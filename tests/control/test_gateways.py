@@ -6,12 +6,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bruk.control import access, gateways, switch, tenancy
+from bruk.control import access, evidence, gateways, switch, tenancy
 from bruk.control.gateways import SLICE_MICROEUR
 from bruk.model.errors import Forbidden
 from bruk.model.ledger import LedgerEntry
 from bruk.model.switch import HoldScope
-from bruk.seal import SignedDocument, verify_document
+from bruk.seal import SignedDocument, verify_document, verify_export
 from bruk.store import money, records
 from bruk.wire.gateway import LEASE_KIND, Lease
 from bruk.wire.requests import BudgetBody, KeyChange
@@ -149,7 +149,7 @@ def test_gateways_cannot_take_each_others_usage(world: World, gateway: Gateway) 
         {"price_in_version": 10**30},
         {"at_ms": 2**62, "from_ms": 2**62},
         {"at_ms": 0, "from_ms": 2**62},
-        {"request": "x" * 100_000},
+        {"request": "x" * 5_000_000, "endpoint": "y" * 5_000_000, "run": "z" * 5_000_000},
         {"model": "never heard of"},
     ],
 )
@@ -159,6 +159,8 @@ def test_no_record_stops_the_exchange(world: World, gateway: Gateway, said: dict
     gateway.sync()
     assert gateway.unsent == []
     assert sum(item.quantity for item in _ledger(world)[-2:]) == 7
+    path = evidence.export(world.control, world.operator, records.LEDGER)
+    assert verify_export(path, world.control.keyring, []).ok
     with world.control.read() as connection:
         account = money.accounts(connection)["acme/lab"].spent_microeur
         assert account == records.sums_by_project(connection)["acme/lab"]

@@ -261,6 +261,7 @@ def test_work_stops_when_its_grant_is_used_up(world: World) -> None:
     [
         ({"command": [], "recipe": ""}, "a command or a recipe"),
         ({"recipe": "pretrain"}, "a command or a recipe"),
+        ({"command": [], "recipe": "finetune"}, "a command of your own"),
         ({"software": {"kind": "container", "reference": "x"}}, "containers"),
     ],
 )

@@ -14,7 +14,7 @@ from bruk.control.control import Control
 from bruk.control.spending import spending
 from bruk.control.switch import GENERATION
 from bruk.model.artifact import Stage
-from bruk.model.errors import Forbidden, PriceMissing
+from bruk.model.errors import Forbidden, InvalidInput, PriceMissing
 from bruk.model.ledger import LedgerEntry, Resource
 from bruk.model.run import RunWanted
 from bruk.model.site import Site
@@ -57,9 +57,12 @@ def receive(control: Control, actor: Actor, request: GatewaySync) -> Received:
 
     Raises:
         Forbidden: the token belongs to another gateway.
+        InvalidInput: the journal's id is too long to be a key of the ledger.
     """
     if actor.id != request.gateway:
         raise Forbidden(f"this token belongs to the gateway {actor.id}, not to {request.gateway}")
+    if len(request.journal) > meter.TEXT_MAX:
+        raise InvalidInput(f"the id of a journal has at most {meter.TEXT_MAX} characters", field="journal")
     with control.database.write() as connection:
         row = places.get_gateway(connection, actor.id)
         now_ms = control.clock.now_ms()

@@ -71,6 +71,11 @@ def _sound(connection: Connection, actor: Actor, project: str, spec: JobSpec) ->
     """The specification with what is implied filled in, or an error that names what is wrong."""
     if bool(spec.command) == bool(spec.recipe):
         raise InvalidInput("a job has a command or a recipe, and not both", field="spec.command")
+    if spec.recipe == "finetune":
+        raise InvalidInput(
+            "no site of this cloud has the recipe 'finetune' yet: bring a command of your own",
+            field="spec.recipe",
+        )
     if spec.software.kind in ("container", "apptainer"):
         raise InvalidInput(
             "no site of this cloud starts containers yet: use the site's environment or a venv",

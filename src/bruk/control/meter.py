@@ -35,6 +35,8 @@ POWER_W_MAX = 20_000
 STAND_IN = "h100-sxm"
 # No request has more; a gateway that says so is broken.
 TOKENS_MAX = 10**9
+# What others call a thing is cut here: an entry that is too long could never be exported again.
+TEXT_MAX = 200
 
 
 def take_device_time(
@@ -88,7 +90,7 @@ def _reading(run: Run, record: MeterRecord, device_ms: int, span_ms: int) -> Ene
     if record.it_energy_j is not None and record.quality in (Quality.MEASURED, Quality.SHARED):
         energy_j = record.it_energy_j * span_ms // whole_ms
         if energy_j * 1000 <= POWER_W_MAX * span_ms * run.devices_total:
-            return EnergyReading(energy_j, Quality(record.quality), record.method)
+            return EnergyReading(energy_j, Quality(record.quality), record.method[:TEXT_MAX])
         remark = f"the meter said {energy_j} J, which cannot be; {remark}"
     estimate = estimate_energy(device, device_ms)
     return replace(estimate, method=remark + estimate.method)
@@ -190,14 +192,14 @@ def _token_entry(
         project=record.project,
         site=record.site,
         resource=resource,
-        item=record.model,
+        item=record.model[:TEXT_MAX],
         quantity=tokens,
         price_microeur=microeur,
         price_version=version,
         amount_microeur=amount_microeur(tokens, microeur, PRICED_QUANTITY[resource]),
-        workload=record.endpoint,
-        run=record.run,
-        request=record.request,
+        workload=record.endpoint[:TEXT_MAX],
+        run=record.run[:TEXT_MAX],
+        request=record.request[:TEXT_MAX],
         gateway=gateway,
         note="; ".join(notes),
     )
