@@ -2,7 +2,7 @@
 
 import pytest
 
-from bruk.control import data, jobs, tenancy
+from bruk.control import data, jobs, models, tenancy
 from bruk.control.jobs import view
 from bruk.model.artifact import ArtifactKind
 from bruk.model.errors import (
@@ -338,3 +338,23 @@ def test_bytes_go_with_their_last_artifact(world: World) -> None:
     assert world.control.blobs.has(digest)
     data.remove(world.control, world.operator, second)
     assert not world.control.blobs.has(digest)
+
+
+def test_a_defect_about_one_run_holds_nothing_else_up(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_arguments: object) -> None:
+        raise ZeroDivisionError
+
+    first, run, site = world.running(model="m")
+    second, other_run, other_site = world.running()
+    site.end(run.id, 0, [world.blob(b"weights")])
+    other_site.end(other_run.id, 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(models, "register", broken)
+        world.step()
+    assert world.workload(second).outcome == "succeeded"
+    assert world.workload(first).outcome == "open"
+    assert run.id in caplog.text
+    world.step()
+    assert world.workload(first).outcome == "succeeded"

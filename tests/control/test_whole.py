@@ -1,5 +1,6 @@
 """A failure at any write of a command leaves everything as it was, and the next try succeeds."""
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -83,9 +84,9 @@ def test_a_failure_at_any_write_leaves_nothing_half_done(
     event.listen(world.database.engine, "before_cursor_execute", fail)
     for number in range(1, 60):
         count, fail_at = 0, number
-        try:
+        with contextlib.suppress(Injected):
             act()
-        except Injected:
+        if count >= fail_at:
             assert world.changed(before) == set(), f"write {number} left something"
         else:
             break

@@ -1,5 +1,7 @@
 """Takes in how runs ended: outcomes, outputs, retries. No input; idempotent; run by nudge and by period."""
 
+import logging
+from collections.abc import Callable
 from dataclasses import replace
 
 from bruk.control import models
@@ -11,8 +13,10 @@ from bruk.model.tenant import SYSTEM
 from bruk.model.transitions import OUTCOME, check_transition
 from bruk.model.workload import JobSpec, Outcome, Wanted, Workload, WorkloadKind
 from bruk.store import goods, work
-from bruk.store.database import Connection
+from bruk.store.database import Connection, StoreDamaged, StoreUnavailable
 from bruk.store.work import RunRecord
+
+log = logging.getLogger(__name__)
 
 BACKOFF_MS = 5_000
 BACKOFF_MS_MAX = 300_000
@@ -29,15 +33,27 @@ def step_reconcile(control: Control) -> bool:
     if not ended and not stopping:
         return False
     changed = False
-    with control.database.write() as connection:
-        for record in ended:
-            changed |= _settle(control, connection, work.get_run(connection, record.run.id))
-        for workload in stopping:
-            changed |= _close_stopped(control, connection, work.get_workload(connection, workload.id))
+    for record in ended:
+        changed |= _alone(control, record.run.id, _settle_run)
+    for workload in stopping:
+        changed |= _alone(control, workload.id, _close_stopped)
     return changed
 
 
-def _close_stopped(control: Control, connection: Connection, workload: Workload) -> bool:
+def _alone(control: Control, identifier: str, act: Callable[[Control, Connection, str], bool]) -> bool:
+    """One run or workload in a transaction of its own: a defect there holds nothing else up."""
+    try:
+        with control.database.write() as connection:
+            return act(control, connection, identifier)
+    except (StoreUnavailable, StoreDamaged):
+        raise
+    except Exception:
+        log.exception("%s could not be settled; the next turn tries again", identifier)
+        return False
+
+
+def _close_stopped(control: Control, connection: Connection, workload_id: str) -> bool:
+    workload = work.get_workload(connection, workload_id)
     living = [record for record in work.runs(connection, of_workload=workload.id) if not record.settled]
     if living or workload.outcome is not Outcome.OPEN:
         return False
@@ -65,7 +81,8 @@ def _close(
     control.audit(connection, SYSTEM, f"{workload.kind}.{outcome}", workload.id, detail=detail)
 
 
-def _settle(control: Control, connection: Connection, record: RunRecord) -> bool:
+def _settle_run(control: Control, connection: Connection, run_id: str) -> bool:
+    record = work.get_run(connection, run_id)
     run = record.run
     if record.settled:
         return False
