@@ -87,11 +87,21 @@ def wait_for(true: Callable[[], bool], found: Callable[[], str] = str) -> None:
     raise AssertionError(f"it never came; {found()}")
 
 
+def _works(folder: Path, kind: str) -> Iterator[Works]:
+    if kind == "sandbox" and not isolation.settled("auto"):
+        pytest.skip("sandboxes do not work on this machine")
+    yield Works(folder, isolation=kind)
+    for handle in [path.stem for path in (folder / "engine" / "index").glob("*.json")]:
+        assert end_strays(Works(folder).mark(handle), []) == 0
+
+
 @pytest.fixture(params=["none", "sandbox"])
 def works(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Works]:
-    if request.param == "sandbox" and not isolation.settled("auto"):
-        pytest.skip("sandboxes do not work on this machine")
-    works = Works(tmp_path, isolation=request.param)
-    yield works
-    for handle in [path.stem for path in (tmp_path / "engine" / "index").glob("*.json")]:
-        assert end_strays(works.mark(handle), []) == 0
+    """Everything holds with and without a sandbox."""
+    yield from _works(tmp_path, request.param)
+
+
+@pytest.fixture
+def boxed(tmp_path: Path) -> Iterator[Works]:
+    """Only what a sandbox does."""
+    yield from _works(tmp_path, "sandbox")

@@ -3,6 +3,7 @@
 import os
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,21 @@ def test_a_run_that_holds_too_much_memory_is_ended(works: Works) -> None:
     status = works.end(engine, handle)
     assert (status.exit_code, status.cause) == (143, EndCause.MEMORY)
     assert "100000000" in status.detail
+
+
+def test_a_run_with_too_many_processes_is_ended(works: Works) -> None:
+    works.config = replace(works.config, processes_max=10)
+    engine = works.engine()
+    few = engine.launch(
+        works.shell("for i in 1 2 3 4 5 6 7 8; do sleep 0.1 & done; sleep 2.5; exit 3", "run-b")
+    )
+    assert works.end(engine, few).exit_code == 3
+    handle = engine.launch(works.shell("for i in $(seq 30); do setsid sleep 300 & done; sleep 300"))
+    status = works.end(engine, handle)
+    assert (status.cause, status.processes) == (EndCause.PROCESSES, 0)
+    assert status.exit_code in (137, 143)  # SIGKILL follows SIGTERM at once.
+    assert "where 10 were allowed" in status.detail
+    assert works.left(handle) == []
 
 
 def test_shared_pages_count_once(tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
 This side listens; for each caller it asks ``inside`` through the door for a connection made in the
 sandbox's network, and carries bytes between the two. No socket of this machine's network ever goes
 into the sandbox, where it could be connected anew to elsewhere. It runs in a thread of the
-supervisor and ends with it. Standard library only: the supervisor imports it.
+supervisor and ends with it; a run that makes it wait keeps its own callers waiting and nobody else's.
+Standard library only: the supervisor imports it.
 """
 
 import asyncio
@@ -11,13 +12,16 @@ import contextlib
 import os
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 LOOPBACK = "127.0.0.1"
 CALLERS_MAX = 512
 WAITING_MAX = 64
 READ_BYTES = 65536
 ANSWER_TIMEOUT_S = 10
+
+Carry = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]
 
 
 class Relay:
@@ -61,17 +65,17 @@ class Relay:
         ]
         await asyncio.gather(*(server.serve_forever() for server in servers))
 
-    def _accept(self, port: int):  # type: ignore[no-untyped-def]
+    def _accept(self, port: int) -> Carry:
         async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             self._callers += 1
             try:
                 if self._callers <= CALLERS_MAX:
                     await self._carry(port, reader, writer)
             except OSError:
-                pass  # One of both has gone; the other learns it by the end of the connection.
+                writer.transport.abort()  # One of both has gone: the other learns it so.
             finally:
                 self._callers -= 1
-                writer.transport.abort()
+                writer.close()  # What it has not read yet still goes to it.
 
         return carry
 
@@ -87,26 +91,32 @@ class Relay:
             raise
         try:
             await asyncio.gather(_copy(reader, inner_writer), _copy(inner_reader, writer))
-        finally:
+        except OSError:
             inner_writer.transport.abort()
+            raise
+        finally:
+            inner_writer.close()
 
     async def _ask(self, port: int) -> socket.socket | None:
         """A connection to ``port`` made in the sandbox; None if it makes none."""
         if len(self._waiting) >= WAITING_MAX:
             return None
         answer: asyncio.Future[socket.socket | None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(answer)
         self._ours.send(str(port).encode())
-        # Answers come in the order of the questions, so a question that was given up stays in the row.
-        return await asyncio.wait_for(asyncio.shield(answer), ANSWER_TIMEOUT_S)
+        self._waiting.append(answer)
+        # Answers come in the order of the questions, so one that was given up keeps its place.
+        return await asyncio.wait_for(answer, ANSWER_TIMEOUT_S)
 
     def _answered(self) -> None:
         try:
             word, files, _, _ = socket.recv_fds(self._ours, 64, 1)
         except OSError:
             word, files = b"", []
-        if not word:
+        if not word:  # The sandbox has ended; nobody waits for it.
             asyncio.get_running_loop().remove_reader(self._ours)
+            for each in [each for each in self._waiting if not each.done()]:
+                each.set_result(None)
+            self._waiting.clear()
         inner = _tcp(files[0]) if files else None
         answer = self._waiting.pop(0) if self._waiting else None
         if answer is not None and not answer.done():
