@@ -49,6 +49,7 @@ RUN = {
     "settled": False,
     "replica_key": "",
     "interrupted": False,
+    "carry": "{}",
 }
 HOLD = {
     "id": "hold_1",

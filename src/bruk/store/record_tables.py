@@ -62,13 +62,14 @@ receipt = Table(
     metadata,
     key("id", primary=True),
     key("hold", references="hold.id"),
-    Column("action", String(3), CheckConstraint("action IN ('off', 'on')", name="action"), nullable=False),
+    Column("action", String(3), nullable=False),
     Column("generation", BigInteger, nullable=False),
     ms("created_at_ms"),
     Column("complete", Boolean, nullable=False),
     Column("baseline", JSON, nullable=False),
     Column("document", JSON, nullable=True),
     CheckConstraint("NOT complete OR document IS NOT NULL", name="complete_is_written"),
+    CheckConstraint("action IN ('off', 'on')", name="action"),
 )
 
 gateway = Table(
@@ -89,10 +90,9 @@ budget_slice = Table(
     metadata,
     key("gateway", references="gateway.name", primary=True),
     key("project", references="project.id", primary=True),
-    Column(
-        "granted_microeur", BigInteger, CheckConstraint("granted_microeur >= 0", name="grows"), nullable=False
-    ),
+    Column("granted_microeur", BigInteger, nullable=False),
     Column("settled_microeur", BigInteger, nullable=False),
+    CheckConstraint("granted_microeur >= 0", name="grows"),
 )
 
 ledger = Table(
@@ -108,7 +108,7 @@ ledger = Table(
     text("site"),
     text("resource"),
     text("item"),
-    Column("quantity", BigInteger, CheckConstraint("quantity >= 0", name="quantity"), nullable=False),
+    Column("quantity", BigInteger, nullable=False),
     Column("price_microeur", BigInteger, nullable=False),
     Column("price_version", Integer, nullable=False),
     Column("amount_microeur", BigInteger, nullable=False),
@@ -124,6 +124,7 @@ ledger = Table(
     Column("prev", String(64), nullable=False),
     Column("hash", String(64), nullable=False, unique=True),
     CheckConstraint("to_ms >= from_ms", name="forward"),
+    CheckConstraint("quantity >= 0", name="quantity"),
 )
 Index("ix_ledger_project_at_ms", ledger.c.project, ledger.c.at_ms)
 

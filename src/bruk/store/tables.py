@@ -78,13 +78,14 @@ site = Table(
     text("grid_zone"),
     text("operator"),
     text("engine"),
-    Column("pue_milli", Integer, CheckConstraint("pue_milli >= 1000", name="pue_from_one"), nullable=False),
+    Column("pue_milli", Integer, nullable=False),
     text("pue_source"),
     text("cut_off"),
     ms("lease_ms"),
     text("isolation"),
     Column("isolation_accepted", Boolean, nullable=False),
     ms("created_at_ms"),
+    CheckConstraint("pue_milli >= 1000", name="pue_from_one"),
 )
 
 # What control knows of a site's agent; kept apart from what the operator wrote about the site.
@@ -108,12 +109,13 @@ node = Table(
     key("name", primary=True),
     text("pool"),
     text("accelerator"),
-    Column("devices", Integer, CheckConstraint("devices >= 0", name="devices"), nullable=False),
+    Column("devices", Integer, nullable=False),
     Column("cpu_milli", BigInteger, nullable=False),
     Column("memory_bytes", BigInteger, nullable=False),
     text("domain"),
     text("health"),
     Column("drained", Boolean, nullable=False),
+    CheckConstraint("devices >= 0", name="devices"),
 )
 
 tenant = Table(
@@ -122,10 +124,11 @@ tenant = Table(
     key("name", primary=True),
     text("display_name"),
     Column("residency", JSON, nullable=False),
-    Column("weight", Integer, CheckConstraint("weight >= 1", name="weight"), nullable=False),
+    Column("weight", Integer, nullable=False),
     Column("budget_microeur", BigInteger, nullable=True),
     Column("grant_device_ms", BigInteger, nullable=True),
     ms("created_at_ms"),
+    CheckConstraint("weight >= 1", name="weight"),
 )
 
 project = Table(
@@ -161,13 +164,13 @@ credential = Table(
     Column(
         "kind",
         String(10),
-        CheckConstraint("kind IN ('login', 'session', 'token')", name="kind"),
         nullable=False,
     ),
     key("user_id", references="user_account.id"),
     ms("created_at_ms"),
     ms("expires_at_ms"),
     Column("used", Boolean, nullable=False),
+    CheckConstraint("kind IN ('login', 'session', 'token')", name="kind"),
 )
 
 api_key = Table(
@@ -192,11 +195,11 @@ price = Table(
     Column(
         "price_microeur",
         BigInteger,
-        CheckConstraint("price_microeur >= 0", name="not_negative"),
         nullable=False,
     ),
     ms("effective_from_ms"),
     text("created_by"),
+    CheckConstraint("price_microeur >= 0", name="not_negative"),
 )
 
 artifact = Table(
@@ -245,7 +248,7 @@ workload = Table(
     key("id", primary=True),
     text("name"),
     key("project", references="project.id"),
-    Column("kind", String(10), CheckConstraint("kind IN ('job', 'endpoint')", name="kind"), nullable=False),
+    Column("kind", String(10), nullable=False),
     Column("spec", JSON, nullable=False),
     ms("created_at_ms"),
     text("created_by"),
@@ -259,6 +262,7 @@ workload = Table(
     CheckConstraint("(outcome = 'open') = (ended_at_ms IS NULL)", name="open_has_no_end"),
     CheckConstraint("outcome <> 'cancelled' OR wanted = 'stop'", name="cancelled_was_asked"),
     CheckConstraint("priority BETWEEN 0 AND 100", name="priority"),
+    CheckConstraint("kind IN ('job', 'endpoint')", name="kind"),
 )
 # An endpoint's name is what clients call, so only one open endpoint may hold it.
 Index(
@@ -299,6 +303,7 @@ run = Table(
     Column("replica_key", Text, nullable=False, default=""),
     Column("interrupted", Boolean, nullable=False, default=False),
     Column("progress", JSON, nullable=True),
+    Column("carry", JSON, nullable=True),
     Column("outputs", JSON, nullable=True),
     Column("why", JSON, nullable=True),
     UniqueConstraint("workload", "attempt"),

@@ -399,6 +399,7 @@ def upgrade() -> None:
         sa.Column("replica_key", sa.Text(), nullable=False),
         sa.Column("interrupted", sa.Boolean(), nullable=False),
         sa.Column("progress", sa.JSON(), nullable=True),
+        sa.Column("carry", sa.JSON(), nullable=True),
         sa.Column("outputs", sa.JSON(), nullable=True),
         sa.Column("why", sa.JSON(), nullable=True),
         sa.CheckConstraint(
