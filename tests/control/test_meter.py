@@ -7,9 +7,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bruk.facility.accelerator import accelerator
+from bruk.facility.carbon import mean_day_intensity
+from bruk.facility.footprint import footprint
+from bruk.facility.power import estimate_energy
 from bruk.model.ledger import LedgerEntry
 from bruk.model.run import Run
-from bruk.store import money, records
+from bruk.store import money, places, records
 
 from .world import DEVICE_PRICE_MICROEUR, Site, World
 
@@ -101,6 +105,26 @@ def test_a_meter_that_cannot_be_right_is_estimated(at_work: tuple[World, Run, Si
     assert entry.quality == "estimated"
     assert "cannot be" in entry.note
     assert entry.it_energy_j < 100_000
+
+
+def test_many_short_records_say_of_energy_and_carbon_what_one_long_one_does(
+    at_work: tuple[World, Run, Site],
+) -> None:
+    world, run, site = at_work
+    begin = run.created_at_ms
+    for start in range(begin, begin + 100_000, 1_000):
+        site.meter(run.id, start, start + 1_000, 2_000)
+        site.sync()
+    entries = _ledger(world)
+    with world.control.read() as connection:
+        place = places.get_site(connection, run.site)
+    reading = estimate_energy(accelerator(run.accelerator), 200_000)
+    day = mean_day_intensity(place.grid_zone)
+    whole = footprint(reading, begin, begin + 100_000, place.pue_milli, day)
+    assert len(entries) == 100
+    assert abs(sum(item.it_energy_j for item in entries) - whole.it_energy_j) <= 1
+    assert abs(sum(item.energy_j for item in entries) - whole.energy_j) <= 2
+    assert abs(sum(item.carbon_mg for item in entries) - whole.carbon_mg) <= 1
 
 
 def test_use_over_a_change_of_price_is_billed_in_parts(at_work: tuple[World, Run, Site]) -> None:

@@ -3,6 +3,9 @@
 A run's intervals never overlap, because only what lies past ``metered_until_ms`` is taken; a
 gateway's records are known by journal and sequence number. Nothing an agent says can bill more
 than wall time times devices.
+
+Energy and carbon are reckoned in thousandths of the ledger's units; what is below one unit is
+carried to the run's next entry, so that many short entries say what one long one would.
 """
 
 import logging
@@ -49,11 +52,13 @@ def take_device_time(
         known = work.find_run(connection, record.run)
         if known is None or known.run.site != site.name:
             continue
-        entries = _device_entries(control, book, site, known.run, record)
+        carry = dict(known.carry)
+        entries = _device_entries(control, book, site, known.run, record, carry)
         if not entries:
             continue
         added = records.append_ledger(connection, entries)
-        work.replace_run(connection, replace(known.run, metered_until_ms=entries[-1].to_ms))
+        metered = replace(known.run, metered_until_ms=entries[-1].to_ms)
+        work.replace_run(connection, metered, carry=carry)
         _count_for_fair_share(connection, added)
         booked.extend(added)
     return booked
@@ -72,7 +77,7 @@ def power_of(name: str) -> tuple[Accelerator, str]:
 
 
 def _device_entries(
-    control: Control, book: PriceBook, site: Site, run: Run, record: MeterRecord
+    control: Control, book: PriceBook, site: Site, run: Run, record: MeterRecord, carry: dict[str, int]
 ) -> list[LedgerEntry]:
     """The part of a record that is not booked yet, cut where the price changes."""
     until_ms = control.clock.now_ms() + CLOCK_SKEW_MS if run.ended_at_ms is None else run.ended_at_ms
@@ -81,27 +86,44 @@ def _device_entries(
     if to_ms <= from_ms:
         return []
     spans = book.spans(Resource.DEVICE_TIME, run.accelerator, from_ms, to_ms)
-    return [_device_entry(control, site, run, record, start, end, price) for start, end, price in spans]
+    return [
+        _device_entry(control, site, run, record, start, end, price, carry) for start, end, price in spans
+    ]
 
 
-def _reading(run: Run, record: MeterRecord, device_ms: int, span_ms: int) -> EnergyReading:
+def _carried(carry: dict[str, int], name: str, thousandths: int) -> int:
+    """Whole units of what was carried and what is new; the rest stays in ``carry``."""
+    whole, carry[name] = divmod(carry.get(name, 0) + thousandths, 1000)
+    return whole
+
+
+def _reading_mj(run: Run, record: MeterRecord, device_ms: int, span_ms: int) -> EnergyReading:
+    """The IT energy of a span; its ``energy_j`` is in thousandths [mJ]."""
     device, remark = power_of(run.accelerator)
     whole_ms = record.to_ms - record.from_ms
     if record.it_energy_j is not None and record.quality in (Quality.MEASURED, Quality.SHARED):
-        energy_j = record.it_energy_j * span_ms // whole_ms
-        if energy_j * 1000 <= POWER_W_MAX * span_ms * run.devices_total:
-            return EnergyReading(energy_j, Quality(record.quality), record.method[:TEXT_MAX])
-        remark = f"the meter said {energy_j} J, which cannot be; {remark}"
-    estimate = estimate_energy(device, device_ms)
+        energy_mj = record.it_energy_j * 1000 * span_ms // whole_ms
+        if energy_mj <= POWER_W_MAX * span_ms * run.devices_total:
+            return EnergyReading(energy_mj, Quality(record.quality), record.method[:TEXT_MAX])
+        remark = f"the meter said {energy_mj // 1000} J, which cannot be; {remark}"
+    # Energy is proportional to time, so a thousand times the time gives it in thousandths.
+    estimate = estimate_energy(device, device_ms * 1000)
     return replace(estimate, method=remark + estimate.method)
 
 
 def _device_entry(
-    control: Control, site: Site, run: Run, record: MeterRecord, from_ms: int, to_ms: int, price: Price
+    control: Control,
+    site: Site,
+    run: Run,
+    record: MeterRecord,
+    from_ms: int,
+    to_ms: int,
+    price: Price,
+    carry: dict[str, int],
 ) -> LedgerEntry:
     span_ms, whole_ms = to_ms - from_ms, record.to_ms - record.from_ms
     device_ms = min(record.device_ms * span_ms // whole_ms, span_ms * run.devices_total)
-    reading = _reading(run, record, device_ms, span_ms)
+    reading = _reading_mj(run, record, device_ms, span_ms)
     used = footprint(reading, from_ms, to_ms, site.pue_milli, mean_day_intensity(site.grid_zone))
     return LedgerEntry(
         seq=0,
@@ -122,9 +144,9 @@ def _device_entry(
         ),
         workload=run.workload,
         run=run.id,
-        it_energy_j=used.it_energy_j,
-        energy_j=used.energy_j,
-        carbon_mg=used.carbon_mg,
+        it_energy_j=_carried(carry, "it_energy_mj", used.it_energy_j),
+        energy_j=_carried(carry, "energy_mj", used.energy_j),
+        carbon_mg=_carried(carry, "carbon_ug", used.carbon_mg),
         quality=used.quality,
         note=used.method,
     )

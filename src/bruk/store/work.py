@@ -22,6 +22,7 @@ class RunRecord:
         settled: its end was taken in by ``reconcile``; the agent need not hear of it again.
         interrupted: the site ended it (a local hold, the end of a lease), not the run itself.
         progress: the newest line of its progress file.
+        carry: energy and carbon below one unit of the ledger, for the next entry (see ``control.meter``).
         outputs: what its agent handed over.
         why: the plan's placement, with what was filtered and the leading candidates.
     """
@@ -31,6 +32,7 @@ class RunRecord:
     replica_key: str = ""
     interrupted: bool = False
     progress: dict[str, Any] | None = None
+    carry: dict[str, int] = field(default_factory=dict)
     outputs: list[dict[str, Any]] = field(default_factory=list)
     why: Placement | None = None
 
@@ -47,6 +49,7 @@ def _record(row: Row[Any]) -> RunRecord:
         row.replica_key,
         row.interrupted,
         row.progress,
+        row.carry or {},
         row.outputs or [],
         codec.load(Placement, row.why) if row.why else None,
     )
@@ -119,6 +122,7 @@ def add_run(connection: Connection, value: Run, replica_key: str, why: Placement
         settled=False,
         interrupted=False,
         replica_key=replica_key,
+        carry={},
         outputs=[],
         why=codec.dump(why),
     )
