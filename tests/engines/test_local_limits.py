@@ -64,6 +64,22 @@ def test_a_run_with_too_many_processes_is_ended(works: Works) -> None:
     assert works.left(handle) == []
 
 
+def test_many_empty_files_are_a_full_disk_too(works: Works) -> None:
+    engine = works.engine()
+    script = "import time\nfor n in range(3000): open(str(n), 'w').close()\ntime.sleep(300)"
+    handle = engine.launch(works.launch(script, disk_bytes=2_000_000))
+    assert works.end(engine, handle).cause is EndCause.DISK
+
+
+def test_what_is_hidden_deep_down_ends_the_run(works: Works) -> None:
+    engine = works.engine()
+    script = "import os, time\nfor n in range(300): os.mkdir('d'); os.chdir('d')\ntime.sleep(300)"
+    handle = engine.launch(works.launch(script, disk_bytes=100_000_000))
+    status = works.end(engine, handle)
+    assert status.cause is EndCause.DISK
+    assert "more than 200 deep" in status.detail
+
+
 def test_shared_pages_count_once(tmp_path: Path) -> None:
     me = process(os.getpid())
     assert me is not None

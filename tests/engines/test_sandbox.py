@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from bruk.engines.base import EndCause, LaunchFailed
+from bruk.engines.base import EndCause, EngineError, LaunchFailed
 from bruk.engines.local import isolation, records, sandbox, seccomp
 from bruk.engines.local.engine import LocalEngine
 from bruk.engines.local.processes import descendants, process
+from bruk.engines.local.slots import LocalConfig
 from bruk.model.clock import ManualClock
 from bruk.model.run import DeviceSet, Observed
 from bruk.model.site import Isolation
@@ -68,6 +69,8 @@ raise LookupError('in none')""",
     "read_the_records_by_a_link": "os.symlink(own + '/engine/1', own + '/l'); open(own + '/l/record.json')",
     "read_the_home_by_a_link": "os.symlink(home, own + '/h'); open(own + '/h/bruk.sqlite3')",
     "read_the_home_by_proc_root": "open('/proc/1/root' + home + '/bruk.sqlite3')",
+    "trace_its_sandbox": "assert libc.ptrace(0x4206, 1, 0, 0) == 0, ctypes.get_errno()",
+    "take_its_sandboxs_files": "assert libc.syscall(438, os.pidfd_open(1), 3, 0) >= 0, ctypes.get_errno()",
     "change_the_kernel": "assert os.access('/proc/sys/kernel/core_pattern', os.W_OK)",
     "press_sysrq": "assert os.access('/proc/sysrq-trigger', os.W_OK)",
     "write_the_software": "assert os.access(os.path.dirname(os.__file__), os.W_OK)",
@@ -86,6 +89,8 @@ s.connect(('192.0.2.1', 9))""",
 }
 # These need root, or what this machine does not have, to succeed outside a sandbox.
 ONLY_IN_A_SANDBOX = {
+    "trace_its_sandbox",
+    "take_its_sandboxs_files",
     "read_the_home_by_proc_root",
     "press_sysrq",
     "use_the_kernels_keys",
@@ -283,6 +288,28 @@ def test_folders_that_would_show_the_engine_are_refused(boxed: Works, where: str
     assert list(engine.handles()) == []
 
 
+@pytest.mark.parametrize("where", ["", "keys", "sites/a/runs/run-b/outputs", "sites/a/runs/run-a/data"])
+def test_of_the_platforms_folders_a_run_is_shown_its_own_alone(boxed: Works, where: str) -> None:
+    home = boxed.folder / "platform"
+    (home / where).mkdir(parents=True)
+    own = home / "sites/a/runs/run-a"
+    own.mkdir(parents=True, exist_ok=True)
+    boxed.config = replace(boxed.config, private=(home,))
+    launch = boxed.command(("true",), "run-a", folder=own, workdir=own, writable=(), readable=(home / where,))
+    if where.endswith("run-a/data"):
+        engine = boxed.engine()
+        assert boxed.end(engine, engine.launch(launch)).exit_code == 0
+        return
+    with pytest.raises(LaunchFailed, match="platform's own folder"):
+        boxed.engine().launch(launch)
+
+
+def test_software_beside_the_platforms_home_is_refused(boxed: Works) -> None:
+    boxed.config = replace(boxed.config, software=(boxed.folder,))
+    with pytest.raises(EngineError, match="move the platform's home"):
+        boxed.engine()
+
+
 def test_a_readable_folder_can_be_read_and_not_written(boxed: Works) -> None:
     data = boxed.folder / "data"
     data.mkdir()
@@ -302,9 +329,6 @@ def test_networks_beyond_the_loopback_are_refused(boxed: Works) -> None:
 
 
 def test_the_engine_says_what_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from bruk.engines.base import EngineError
-    from bruk.engines.local.slots import LocalConfig
-
     def found(choice: str) -> Isolation:
         config = LocalConfig(slots=1, accelerators=False, isolation=choice)
         return LocalEngine(tmp_path, ManualClock(), config).inventory().isolation

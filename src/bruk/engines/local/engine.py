@@ -27,6 +27,7 @@ from bruk.model.site import Isolation
 
 START_TIMEOUT_S = 30
 LOOK_AGAIN_MS = 60_000
+VISIBLE = ("CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
 
 
 class LocalEngine:
@@ -57,7 +58,14 @@ class LocalEngine:
             raise EngineError(str(error)) from None
         self._isolation = Isolation.SANDBOX if self._bwrap else Isolation.NONE
         self._slots = Slots(self._config, isolation=self._isolation)
-        self._software = sandbox.software(self._config.software)
+        self._software = sandbox.software(self._config.software) if self._bwrap else []
+        self._private = [self._folder, *(each.resolve() for each in self._config.private)]
+        for each in self._software:
+            if any(secret.is_relative_to(os.path.realpath(each)) for secret in self._private):
+                raise EngineError(
+                    f"runs in a sandbox are shown the software in {each}, and the platform keeps its own "
+                    "folder in there; move the platform's home, or choose the isolation 'none'"
+                )
         self._looked_at_ms = clock.monotonic_ms()
 
     def inventory(self) -> Inventory:
@@ -164,6 +172,8 @@ class LocalEngine:
             LaunchFailed: says what to change.
         """
         wrong = self._slots.wrong(launch.placement)
+        if not wrong and self._bwrap:
+            wrong = isolation.misplaced(launch, self._private)
         texts = [*launch.command, *launch.env, *launch.env.values()]
         if not wrong and not launch.command:
             wrong = "it has no command"
@@ -189,14 +199,19 @@ class LocalEngine:
 
     def _order(self, launch: Launch, entry: Entry) -> records.Order:
         assert entry.folder is not None, "a new entry has its folder"
-        devices = self._slots.device_files(launch.placement)
+        given = dict(launch.env)
+        boards = self._slots.boards(launch.placement)
+        if self._bwrap and boards:
+            # Only its own boards exist in there, and drivers count from 0.
+            counted = ",".join(str(number) for number in range(len(boards)))
+            given |= {name: counted for name in VISIBLE if name in given}
         marks = {MARK: entry.mark, "BRUK_RUN_ID": launch.run, "BRUK_RUN_GENERATION": str(launch.generation)}
         return records.Order(
             run=launch.run,
             generation=launch.generation,
             mark=entry.mark,
             command=list(launch.command),
-            env={**launch.env, **marks},
+            env={**given, **marks},
             workdir=os.fspath(launch.workdir),
             writable=[os.fspath(each) for each in launch.writable],
             readable=[os.fspath(each) for each in launch.readable],
@@ -213,7 +228,7 @@ class LocalEngine:
             ports=list(launch.ports),
             processes_max=self._config.processes_max,
             software=self._software,
-            devices=devices,
+            devices=self._slots.device_files(launch.placement),
             hidden=[os.fspath(entry.folder.parent), os.fspath(self._folder)],
         )
 

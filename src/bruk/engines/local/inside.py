@@ -3,13 +3,14 @@
 ``inside.py CONTROL DOOR ORDER``, three file descriptors. CONTROL and DOOR are sockets to the
 supervisor. On CONTROL it tells ``started`` with the command's number in here, ``failed`` with a
 sentence, or ``ended`` with its wait status, and hears ``term``. On DOOR it hears a port, connects to
-it, and sends the connection out. ORDER is a file: see ``order_bytes``. It runs as the run itself does,
-which may do with it what it likes: the supervisor must believe it nothing that matters to others.
+it, and sends the connection out. ORDER is a file: see ``order_bytes``. It runs as the run itself does:
+though the run cannot trace it, the supervisor must believe it nothing that matters to others.
 
 Standard library alone, not even Bruk's: it is a script by itself in there.
 """
 
 import contextlib
+import ctypes
 import errno
 import os
 import resource
@@ -19,6 +20,7 @@ import socket
 import sys
 from typing import NoReturn
 
+PR_SET_DUMPABLE = 4  # <linux/prctl.h>
 SCRIPT = "/run/bruk/inside.py"
 OPEN_FILES_MAX = 65536
 TASKS_PER_PROCESS = 16
@@ -35,6 +37,8 @@ def order_bytes(processes_max: int, workdir: str, command: list[str], env: dict[
 
 def main(arguments: list[str]) -> int:
     """Run the command until nothing is left in the sandbox; returns its status as a shell shows it."""
+    # Nobody in here may trace it or take its sockets (PR_SET_DUMPABLE, prctl(2)).
+    ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     control = socket.socket(fileno=int(arguments[0]))
     door = socket.socket(fileno=int(arguments[1])) if arguments[1] != "-1" else None
     with os.fdopen(int(arguments[2]), "rb") as file:

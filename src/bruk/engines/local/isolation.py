@@ -6,7 +6,10 @@ instead. ``sandbox``: see ``sandbox``.
 
 import shutil
 import subprocess
+from collections.abc import Iterable
+from pathlib import Path
 
+from bruk.engines.base import Launch
 from bruk.engines.local import sandbox
 
 NONE, SANDBOX, AUTO = "none", "sandbox", "auto"
@@ -39,6 +42,25 @@ def settled(choice: str) -> str:
         f"runs cannot be kept in a sandbox on this machine: {why}. Install the package bubblewrap and "
         "allow user namespaces, or choose the isolation 'none' or 'auto'"
     )
+
+
+def misplaced(launch: Launch, private: Iterable[Path]) -> str:
+    """What of a launch would show a run what is not its own, as a sentence; empty if nothing.
+
+    Args:
+        private: folders of the platform. A run may be shown nothing around them, and within them
+            only what it may write and what lies in its own folder.
+    """
+    own = launch.folder.resolve()
+    for each in (*launch.writable, *launch.readable):
+        shown = each.resolve()
+        for secret in private:
+            if secret.is_relative_to(shown):
+                return f"the folder {each} holds the platform's own folder {secret}"
+            inside = shown.is_relative_to(secret)
+            if inside and each not in launch.writable and not shown.is_relative_to(own):
+                return f"the folder {each} lies in the platform's own folder {secret} and not in the run's"
+    return ""
 
 
 def _why_not(path: str) -> str:

@@ -12,18 +12,32 @@ from pathlib import Path
 
 from bruk.engines.local.processes import Process
 
+FILE_BYTES = 1024
+"""What a file counts at least: empty ones fill a disk too."""
+DEPTH_MAX = 200
 BLOCK_BYTES = 512  # st_blocks counts these, whatever the file system's own block is (stat(2)).
+
+
+class TooDeep(Exception):
+    """Folders lie in one another beyond ``DEPTH_MAX``, where paths end and counting with them."""
 
 
 def disk_bytes(folders: Iterable[str]) -> int:
     """Space allocated under ``folders`` [bytes]: sparse files count what they take, files with
-    several names count once, links are not followed."""
+    several names count once, links are not followed.
+
+    Raises:
+        TooDeep: something may lie where it cannot be counted.
+    """
     total = 0
     seen: set[tuple[int, int]] = set()
-    queue = list(folders)
+    queue = [(folder, 0) for folder in folders]
     while queue:
+        folder, depth = queue.pop()
+        if depth > DEPTH_MAX:
+            raise TooDeep
         try:
-            entries = list(os.scandir(queue.pop()))
+            entries = list(os.scandir(folder))
         except OSError:
             continue  # A folder may go while it is being counted.
         for entry in entries:
@@ -36,9 +50,9 @@ def disk_bytes(folders: Iterable[str]) -> int:
             if identity in seen:
                 continue
             seen.add(identity)
-            total += status.st_blocks * BLOCK_BYTES
+            total += max(status.st_blocks * BLOCK_BYTES, FILE_BYTES)
             if is_folder:
-                queue.append(entry.path)
+                queue.append((entry.path, depth + 1))
     return total
 
 
@@ -65,14 +79,20 @@ def _proportional_bytes(process: Process) -> int:
     return process.resident_bytes
 
 
-def make_cgroup(parent: str, name: str, memory_bytes: int) -> str:
+def make_cgroup(parent: str, name: str, memory_bytes: int, tasks_max: int = 0) -> str:
     """A cgroup v2 under ``parent`` with that memory limit; its folder, or "" where it cannot be
-    made (then memory is watched)."""
+    made (then memory is watched).
+
+    Args:
+        tasks_max: most threads and processes together, where the kernel counts them; 0: any.
+    """
     folder = Path(parent) / name
     try:
         folder.mkdir(exist_ok=True)
         (folder / "memory.max").write_text(str(memory_bytes))
         (folder / "memory.oom.group").write_text("1")
+        if tasks_max and (folder / "pids.max").exists():
+            (folder / "pids.max").write_text(str(tasks_max))
     except OSError:
         remove_cgroup(str(folder))
         return ""

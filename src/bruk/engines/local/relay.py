@@ -16,7 +16,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 LOOPBACK = "127.0.0.1"
-CALLERS_MAX = 512
+CALLERS_MAX = 256  # Each takes two of the 1024 files that a process usually may open.
 WAITING_MAX = 64
 READ_BYTES = 65536
 ANSWER_TIMEOUT_S = 10

@@ -37,6 +37,8 @@ class LocalConfig:
         processes_max: most processes one run may have at once; 0: not limited.
         software: folders beside the machine's own software and this Python's that every run in a
             sandbox may read, such as a folder of virtual environments.
+        private: folders of the platform, such as its home: a run in a sandbox that is to be shown
+            more of them than its own part is refused.
     """
 
     node: str = "node-1"
@@ -49,6 +51,7 @@ class LocalConfig:
     isolation: str = "none"
     processes_max: int = 512
     software: tuple[Path, ...] = ()
+    private: tuple[Path, ...] = ()
 
 
 class Slots:
@@ -130,9 +133,13 @@ class Slots:
 
     def device_files(self, placement: tuple[DeviceSet, ...]) -> list[str]:
         """Device files of the accelerators given."""
-        node = self.accelerator_node
-        boards = [index for part in placement if part.node == node for index in part.devices]
+        boards = self.boards(placement)
         return device_files(self._found, boards) if boards else []
+
+    def boards(self, placement: tuple[DeviceSet, ...]) -> list[int]:
+        """Indices of the accelerators given."""
+        node = self.accelerator_node
+        return sorted({index for part in placement if part.node == node for index in part.devices})
 
     def cores(self, placement: tuple[DeviceSet, ...]) -> list[int]:
         """Processors that a run with these devices may use; accelerators bind to none."""

@@ -19,6 +19,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bruk.engines.local import child, limits, records
+from bruk.engines.local.inside import TASKS_PER_PROCESS
 from bruk.engines.local.log import Log
 from bruk.engines.local.processes import boot_id, descendants, kill, process, send, tasks
 from bruk.engines.local.sandboxed import SandboxedCommand
@@ -66,10 +67,13 @@ class Supervisor:
         order = self.order
         records.write_reserve(self.folder)
         if order.disk_bytes:
-            self._disk_base_bytes = limits.disk_bytes(order.writable)
+            with contextlib.suppress(limits.TooDeep):  # The first look ends it for that.
+                self._disk_base_bytes = limits.disk_bytes(order.writable)
         if order.memory_bytes and order.cgroup:
             name = f"bruk-{order.run}-{order.generation}"
-            self._cgroup = limits.make_cgroup(order.cgroup, name, order.memory_bytes)
+            self._cgroup = limits.make_cgroup(
+                order.cgroup, name, order.memory_bytes, order.processes_max * TASKS_PER_PROCESS
+            )
         me = process(os.getpid())
         assert me is not None, "a process sees itself under /proc"
         self.started_at_ms = time.time_ns() // 1_000_000
@@ -232,7 +236,12 @@ class Supervisor:
         elif order.memory_bytes and not self._cgroup and limits.over_memory(found, order.memory_bytes):
             self.ask_to_end("memory", self._over_memory(), min(order.grace_s, OVERRUN_GRACE_S))
         elif order.disk_bytes and now >= self._disk_next:
-            taken = limits.disk_bytes(order.writable) - self._disk_base_bytes
+            try:
+                taken = limits.disk_bytes(order.writable) - self._disk_base_bytes
+            except limits.TooDeep:
+                detail = f"its folders lie in one another more than {limits.DEPTH_MAX} deep"
+                self.ask_to_end("disk", detail, 0)
+                return
             # A large tree is counted less often, so that counting takes a twentieth of a core at most.
             self._disk_next = now + max(TICK_S, 20 * (time.monotonic() - now)) - TICK_S / 2
             if taken > order.disk_bytes:
