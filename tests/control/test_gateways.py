@@ -6,8 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bruk.control import access, evidence, gateways, switch, tenancy
-from bruk.control.gateways import SLICE_MICROEUR
+from bruk.control import access, endpoints, evidence, gateways, switch, tenancy
+from bruk.control.gateways import SLICE_MICROEUR, SLICE_MICROEUR_MIN, SLICE_PARTS
+from bruk.control.spending import spending
 from bruk.model.errors import Forbidden
 from bruk.model.ledger import LedgerEntry
 from bruk.model.switch import HoldScope
@@ -183,15 +184,62 @@ def test_the_price_of_its_admission_holds_for_a_request(world: World, gateway: G
     assert (billed.amount_microeur, billed.price_version) == (1000, 1)
 
 
-def test_a_slice_is_granted_topped_up_and_bounded_by_the_budget(world: World, gateway: Gateway) -> None:
-    budget = SLICE_MICROEUR + SLICE_MICROEUR // 2
-    tenancy.set_tenant_budget(world.control, world.operator, "acme", BudgetBody(budget_microeur=budget))
+def _slice(gateway: Gateway) -> int | None:
+    return _grants(gateway.sync())["acme/lab"].slice_microeur
+
+
+def _budget(world: World, microeur: int) -> None:
+    tenancy.set_tenant_budget(world.control, world.operator, "acme", BudgetBody(budget_microeur=microeur))
+
+
+def test_a_slice_is_a_part_of_what_is_left_and_topped_up(world: World, gateway: Gateway) -> None:
+    world.passed("m")
+    world.serve("m")
+    world.step()
+    # The endpoint's replica sets aside what it may cost; the rest is what slices are parts of.
+    _budget(world, 4_000_000)
+    with world.control.read() as connection:
+        left = spending(connection, world.clock.now_ms())["acme/lab"].left_microeur or 0
+    assert _slice(gateway) == left // SLICE_PARTS
     other = world.add_gateway("gw2", "borlange")
-    assert _grants(gateway.sync())["acme/lab"].slice_microeur == SLICE_MICROEUR
-    assert _grants(other.sync())["acme/lab"].slice_microeur == SLICE_MICROEUR // 2
-    gateway.use("acme/lab", SLICE_MICROEUR, 0)
+    assert _slice(other) == (left - left // SLICE_PARTS) // SLICE_PARTS
+    gateway.use("acme/lab", left // SLICE_PARTS, 0)
     grant = _grants(gateway.sync())["acme/lab"]
-    assert (grant.slice_microeur, grant.settled_microeur) == (SLICE_MICROEUR, SLICE_MICROEUR)
+    assert grant.settled_microeur == left // SLICE_PARTS
+    assert grant.slice_microeur is not None
+    assert grant.slice_microeur > grant.settled_microeur
+
+
+def test_a_large_budget_gives_a_bounded_slice_and_a_small_one_all_it_has(
+    world: World, gateway: Gateway
+) -> None:
+    world.passed("m")
+    world.serve("m")
+    _budget(world, 10**12)
+    assert _slice(gateway) == SLICE_MICROEUR
+    _budget(world, SLICE_MICROEUR_MIN // 2)
+    assert _slice(gateway) == SLICE_MICROEUR_MIN // 2
+
+
+def test_a_budget_set_after_much_was_used_without_one_is_all_there(world: World, gateway: Gateway) -> None:
+    world.passed("m")
+    world.serve("m")
+    gateway.sync()
+    gateway.use("acme/lab", 5_000_000, 0)
+    gateway.sync()
+    _budget(world, 10**9)
+    grant = _grants(gateway.sync())["acme/lab"]
+    assert grant.slice_microeur - grant.settled_microeur == SLICE_MICROEUR
+
+
+def test_a_budget_without_a_model_to_call_stays_whole_for_jobs(world: World, gateway: Gateway) -> None:
+    _budget(world, 4_000_000)
+    assert _slice(gateway) == 0
+    world.passed("m")
+    endpoint = world.serve("m")
+    assert _slice(gateway) == 1_000_000
+    endpoints.remove(world.control, world.operator, endpoint.name)
+    assert _slice(gateway) == 0
 
 
 def test_without_a_budget_a_grant_has_no_limit(world: World, gateway: Gateway) -> None:

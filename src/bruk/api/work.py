@@ -263,7 +263,7 @@ async def events(control: ControlOf, caller: Caller, request: Request) -> Stream
 
     async def lines() -> AsyncIterator[str]:
         version = 0
-        while not await request.is_disconnected():
+        while not control.changes.closed and not await request.is_disconnected():
             newest = await control.changes.wait_past(version, EVENTS_WAIT_MS)
             yield f"event: changed\ndata: {newest}\n\n" if newest > version else ": still here\n\n"
             version = newest

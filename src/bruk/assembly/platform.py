@@ -68,7 +68,7 @@ def create_app(control: Control) -> FastAPI:
 
 async def _steps(control: Control) -> None:
     version = 0
-    while True:
+    while not control.changes.closed:
         try:
             changed = await asyncio.to_thread(step, control)
         except BrukError as error:

@@ -122,6 +122,7 @@ async def _up(home: Home, port: int, gateway_port: int, once: bool) -> dict[str,
         keeping.cancel()
         await asyncio.gather(keeping, return_exceptions=True)
         await children.end()
+        control.changes.close()
         server.should_exit = True
         await serving
         control.database.close()

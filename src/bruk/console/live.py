@@ -62,7 +62,7 @@ async def events(console: Console, secret: str, workload: str = "") -> AsyncIter
         if watched is not None:
             await run_in_threadpool(watched.grown)
         yield "retry: 2000\n\n"
-        while True:
+        while not control.changes.closed:
             newest = await control.changes.wait_past(version, WATCH_MS if watched else PERIOD_MS)
             await run_in_threadpool(access.actor_of, control, secret)
             names = await run_in_threadpool(watched.grown) if watched else []

@@ -34,6 +34,7 @@ class Changes:
 
     def __init__(self) -> None:
         self.version = 1
+        self.closed = False
         self._lock = threading.Lock()
         self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
 
@@ -46,11 +47,16 @@ class Changes:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(event.set)
 
+    def close(self) -> None:
+        """Wake every waiter, and let nobody wait any more: the process is about to end."""
+        self.closed = True
+        self.bump()
+
     async def wait_past(self, version: int, timeout_ms: int) -> int:
         """Return as soon as the version is past ``version``, or after ``timeout_ms`` [ms]."""
         entry = (asyncio.get_running_loop(), asyncio.Event())
         with self._lock:
-            if self.version > version:
+            if self.version > version or self.closed:
                 return self.version
             self._waiting.add(entry)
         try:

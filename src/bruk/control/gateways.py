@@ -39,9 +39,12 @@ from bruk.wire.gateway import (
 )
 
 LEASE_MS = 10_000
-# One grant of budget to a gateway: small enough that several share a budget fairly, large enough
-# that a grant outlasts an exchange. A gateway is topped up when less than this is unspent.
+# What a gateway may hold of a project's budget unspent: a part of what is left, so that jobs and
+# other gateways find the rest, within these bounds.
 SLICE_MICROEUR = 2_000_000
+SLICE_MICROEUR_MIN = 10_000
+SLICE_PARTS = 4
+ANYONE = "*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,7 @@ def answer(control: Control, actor: Actor, version: int) -> GatewayAnswer:
         row = places.get_gateway(connection, actor.id)
         now_ms = control.clock.now_ms()
         site = places.get_site(connection, row.site)
+        models = _models(connection, now_ms)
         lease = Lease(
             gateway=row.name,
             site=site.name,
@@ -121,8 +125,8 @@ def answer(control: Control, actor: Actor, version: int) -> GatewayAnswer:
             generation=counters.value(connection, GENERATION),
             holds=switch_store.holds(connection),
             keys=_keys(connection, now_ms),
-            projects=_projects(connection, row.name, site, now_ms),
-            models=_models(connection, now_ms),
+            projects=_projects(connection, row.name, site, now_ms, models),
+            models=models,
             settled_through_seq=row.usage_seq,
         )
         places.replace_gateway(connection, replace(row, lease_until_ms=lease.until_ms))
@@ -138,7 +142,9 @@ def _keys(connection: Connection, now_ms: int) -> list[KeyGrant]:
     ]
 
 
-def _projects(connection: Connection, gateway: str, here: Site, now_ms: int) -> list[ProjectGrant]:
+def _projects(
+    connection: Connection, gateway: str, here: Site, now_ms: int, models: list[ModelRoute]
+) -> list[ProjectGrant]:
     left = spending(connection, now_ms)
     slices = {piece.project: piece for piece in money.slices(connection) if piece.gateway == gateway}
     tenants = {tenant.name: tenant for tenant in people.tenants(connection)}
@@ -153,7 +159,11 @@ def _projects(connection: Connection, gateway: str, here: Site, now_ms: int) -> 
         piece = slices.get(project.id, Slice(gateway, project.id, 0, 0))
         if rest is not None:
             before = piece.granted_microeur
-            piece = _topped_up(connection, piece, rest - granted.get(project.tenant, 0))
+            callable_ = refusal is None and any(
+                ANYONE in model.tenants or project.tenant in model.tenants for model in models
+            )
+            shared = max(0, rest - granted.get(project.tenant, 0)) if rest > 0 else rest
+            piece = _topped_up(connection, piece, shared, callable_)
             grown = max(0, piece.granted_microeur - before)
             granted[project.tenant] = granted.get(project.tenant, 0) + grown
         found.append(
@@ -172,20 +182,27 @@ def _projects(connection: Connection, gateway: str, here: Site, now_ms: int) -> 
     return found
 
 
-def _topped_up(connection: Connection, piece: Slice, rest_microeur: int) -> Slice:
+def _topped_up(connection: Connection, piece: Slice, rest_microeur: int, callable_: bool) -> Slice:
     """Grant more when the gateway's unspent part runs low and the budget has a rest; take back what
-    the budget no longer has.
+    the budget no longer has, and everything where no model can be called.
 
     ``rest_microeur`` already has every gateway's unspent part taken off. What is taken back may
     still be spent until the gateway has this lease, or until its lease before ended.
     """
-    unspent = max(0, piece.granted_microeur - piece.settled_microeur)
-    more = min(SLICE_MICROEUR - unspent, rest_microeur)
-    if rest_microeur < 0:
+    # While there was no budget nothing was granted, though much may have been used.
+    granted_microeur = max(piece.granted_microeur, piece.settled_microeur)
+    unspent = granted_microeur - piece.settled_microeur
+    if not callable_:
+        more = -unspent
+    elif rest_microeur < 0:
         more = max(rest_microeur, -unspent)
-    if more == 0 or (more < 0 <= rest_microeur):
+    else:
+        share = (rest_microeur + unspent) // SLICE_PARTS
+        target = min(SLICE_MICROEUR, max(share, SLICE_MICROEUR_MIN))
+        more = min(max(0, target - unspent), rest_microeur)
+    changed = replace(piece, granted_microeur=granted_microeur + more)
+    if changed == piece:
         return piece
-    changed = replace(piece, granted_microeur=piece.granted_microeur + more)
     money.set_slice(connection, changed)
     return changed
 

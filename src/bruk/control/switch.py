@@ -88,6 +88,14 @@ def on(control: Control, actor: Actor, scope: HoldScope, target: str) -> tuple[H
             found for found in store.holds(connection) if found.scope is scope and found.target == target
         ]
         if not standing:
+            local = any(found.target == target for found in state(connection).local_holds)
+            if scope is HoldScope.SITE and local:
+                raise NotFound(
+                    f"site {target} is not off from here: its own key is, and only who is there turns that: "
+                    f"'bruk on --local --site {target}' at the site",
+                    what="hold",
+                    id=f"{scope}/{target}",
+                )
             raise NotFound(f"{scope} {target} is not off", what="hold", id=f"{scope}/{target}")
         generation = counters.raise_(connection, GENERATION)
         hold = replace(
