@@ -24,7 +24,7 @@ def _error(answer: Any, status: int, code: str) -> dict[str, Any]:
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     body = answer.json()
-    assert (body["code"], body["status"], body["type"]) == (code, status, f"/docs/errors#{code}")
+    assert (body["code"], body["status"], body["type"]) == (code, status, f"urn:bruk:error:{code}")
     assert body["title"]
     assert body["detail"]
     return dict(body)

@@ -20,8 +20,9 @@ from bruk.seal import Keyring
 SLOTS_VARIABLE = "BRUK_SLOTS"
 
 
-def log_to_stderr() -> None:
-    """Structured lines on stderr; the level is BRUK_LOG (INFO by default)."""
+def settle_in() -> None:
+    """Files for the owner alone, and structured lines on stderr; the level is BRUK_LOG (INFO by default)."""
+    os.umask(0o077)
     logging.basicConfig(
         level=os.environ.get("BRUK_LOG", "INFO").upper(),
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
@@ -38,7 +39,7 @@ def run_agent(site: str, home: Path, control_url: str) -> None:
     Raises:
         BrukError: the token is missing, another agent has this home, or the engine cannot start.
     """
-    log_to_stderr()
+    settle_in()
     clock = SystemClock()
     token = read_secret(home / "token", "agent's token")
     slots = os.environ.get(SLOTS_VARIABLE)
@@ -55,7 +56,7 @@ def run_gateway(home: Path, control_url: str, listen: str, site: str) -> None:
     Raises:
         BrukError: the token or control's pinned keys are missing, or the address is taken.
     """
-    log_to_stderr()
+    settle_in()
     token = read_secret(home / "token", "gateway's token")
     pinned = Keyring.from_document(_json(home / "control.pub"))
     gateway = Gateway(home, home.name, site, control_url, token, pinned, SystemClock())

@@ -17,7 +17,7 @@ from bruk.assembly.children import Children
 from bruk.assembly.clock import SystemClock
 from bruk.assembly.home import Home, remember, write_secret
 from bruk.assembly.platform import create_app, open_control
-from bruk.assembly.processes import log_to_stderr
+from bruk.assembly.processes import settle_in
 from bruk.control import access, sites
 from bruk.control.control import Control
 from bruk.model.errors import InvalidInput
@@ -51,7 +51,7 @@ def up(home_path: Path, port: int, gateway_port: int, once: bool = False) -> dic
     Raises:
         BrukError: the home is in use or damaged, or a port is taken.
     """
-    log_to_stderr()
+    settle_in()
     home = Home(home_path)
     home.make()
     with home.locked():

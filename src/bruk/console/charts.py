@@ -136,8 +136,9 @@ def thin(points: tuple[tuple[int, float], ...], most: int = POINTS_MAX) -> tuple
 
 def ticks(low: float, high: float, about: int) -> list[float]:
     """Round values that hold the range between the first and the last of them."""
-    if high <= low:
-        low, high = low - 0.5, low + 0.5
+    # A range too small for the figures' own digits is drawn as a flat line in a range of one.
+    if high - low <= 1e-9 * max(1.0, abs(low), abs(high)):
+        low, high = low - 0.5, high + 0.5
     rough = (high - low) / about
     scale = 10.0 ** math.floor(math.log10(rough))
     step = next(scale * factor for factor in (1, 2, 5, 10) if scale * factor >= rough * 0.999)

@@ -1,4 +1,5 @@
-"""What must stop: cancelled work, work under a hold, work without money, work past its time limit."""
+"""What must stop: cancelled work, work under a hold, where its law no longer allows it, without money, or
+past its time limit."""
 
 from bruk.control.control import Control
 from bruk.control.spending import Spending, spending
@@ -6,7 +7,8 @@ from bruk.control.stop import stop
 from bruk.control.switch import model_of, state
 from bruk.model.run import Observed, Run, RunWanted, StopReason
 from bruk.model.workload import JobSpec, Wanted, Workload
-from bruk.store import work
+from bruk.store import people, places, work
+from bruk.store.database import Connection
 from bruk.wire.answers import SwitchState
 
 # The engine at the site ends a run at its time limit by itself; control only steps in when it did
@@ -23,6 +25,7 @@ def step_enforce(control: Control) -> bool:
         now_ms = control.clock.now_ms()
         switch = state(connection)
         money = spending(connection, now_ms)
+        refused = _refused_by_law(connection)
         changed = False
         serving: dict[str, int] = {}
         for record in work.runs(connection, unsettled=True):
@@ -32,10 +35,24 @@ def step_enforce(control: Control) -> bool:
             workload = work.get_workload(connection, run.workload)
             serving[workload.id] = serving.get(workload.id, 0) + 1
             reason = _reason(run, workload, switch, money[run.project], now_ms, serving[workload.id])
+            if reason is None and (run.project, run.site) in refused:
+                reason = StopReason.RESIDENCY
             if reason is not None:
                 stop(control, connection, run, reason)
                 changed = True
         return changed
+
+
+def _refused_by_law(connection: Connection) -> set[tuple[str, str]]:
+    """Projects and sites that do not go together, as the law stands now."""
+    tenants = {tenant.name: tenant for tenant in people.tenants(connection)}
+    found = set()
+    for project in people.projects(connection):
+        law = tenants[project.tenant].residency.narrowed(project.residency)
+        for site in places.sites(connection):
+            if law.refusal(site.country, site.operator, site.name) is not None:
+                found.add((project.id, site.name))
+    return found
 
 
 def _reason(

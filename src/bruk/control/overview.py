@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from bruk.control import authorise
 from bruk.control.control import Control
+from bruk.control.meter import power_of
 from bruk.control.spending import Spending, spending
-from bruk.facility.accelerator import accelerator
 from bruk.facility.carbon import mean_day_intensity
 from bruk.facility.power import device_power_w
 from bruk.model.errors import NotFound
@@ -139,7 +139,7 @@ def _power_w(site: Site, runs: tuple[Run, ...]) -> int:
     """Devices in use at full load, times their servers' factor, times the PUE [W]."""
     total = 0.0
     for run in runs:
-        device = accelerator(run.accelerator)
+        device, _ = power_of(run.accelerator)
         total += run.devices_total * device_power_w(device, 1.0) * device.server_overhead_factor
     return round(total * site.pue_milli / 1000)
 

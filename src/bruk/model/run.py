@@ -17,6 +17,7 @@ class StopReason(StrEnum):
     CANCELLED = "cancelled"  # the user cancelled the workload
     HELD = "held"  # a hold stands over it
     PREEMPTED = "preempted"  # the plan evicted it
+    RESIDENCY = "residency"  # its project's law was narrowed and no longer allows this site
     BUDGET = "budget"  # its project's budget or grant is used up
     TIME_LIMIT = "time_limit"
     SCALED = "scaled"  # the endpoint wants fewer replicas, or is being replaced

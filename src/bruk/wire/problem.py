@@ -30,7 +30,7 @@ class Problem(BaseModel):
 def problem_of(error: BrukError) -> Problem:
     """The problem document of an error."""
     return Problem(
-        type=f"/docs/errors#{error.code}",
+        type=f"urn:bruk:error:{error.code}",
         title=error.code.replace("_", " "),
         status=HTTP_STATUS[error.kind],
         code=error.code,

@@ -9,6 +9,8 @@ from rich.table import Table
 
 # How many sentences tell of a training where nothing can be drawn.
 PARTS = 5
+# Columns of tables where no terminal says how many it has.
+WIDTH = 110
 SPARKS = "▁▂▃▄▅▆▇█"
 
 
@@ -17,6 +19,8 @@ class Screen:
 
     def __init__(self, to_stderr: bool) -> None:
         self.console = Console(stderr=to_stderr, highlight=False, soft_wrap=True)
+        if not self.console.is_terminal:
+            self.console.width = WIDTH
         self._step = 0
 
     def step(self, title: str) -> None:
