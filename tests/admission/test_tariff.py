@@ -68,6 +68,9 @@ def test_what_has_no_price_is_an_error_that_names_it():
     with pytest.raises(PriceMissing, match=r"device_time of 'h100-sxm'.*\*") as error:
         book.price(Resource.DEVICE_TIME, "h100-sxm", 999)
     assert error.value.detail["item"] == "h100-sxm"
+    assert "in force at 1970-01-01T00:00:00Z" in error.value.message
+    with pytest.raises(PriceMissing, match=f"at {2**60} ms since 1970"):
+        PriceBook().price(Resource.DEVICE_TIME, "h100-sxm", 2**60)
     with pytest.raises(PriceMissing, match="tokens_out"):
         book.quote(Resource.TOKENS_OUT, "m", 5000)
 

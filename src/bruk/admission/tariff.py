@@ -8,6 +8,7 @@ must never see a float. Look next at `estimate` and `reserve`.
 from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from bruk.model.errors import Conflict, InvalidInput, PriceMissing
@@ -92,7 +93,7 @@ class PriceBook:
             if position:
                 return self._prices[resource, name][position - 1]
         raise PriceMissing(
-            f"There is no price for {resource.value} of {item or 'nothing'!r} in force at {at_ms} ms."
+            f"There is no price for {resource.value} of {item or 'nothing'!r} in force at {_moment(at_ms)}."
             f" Have the operator set one for {item!r} or for {ANY_ITEM!r}.",
             resource=resource.value,
             item=item,
@@ -173,6 +174,15 @@ def bound_microeur(quantity: int, price_microeur: int, priced_quantity: int) -> 
     """
     _check(quantity, price_microeur, priced_quantity)
     return -(-quantity * price_microeur // priced_quantity)
+
+
+def _moment(at_ms: int) -> str:
+    """A moment by ISO 8601 in UTC, to the second."""
+    try:
+        moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at_ms)
+    except OverflowError:
+        return f"{at_ms} ms since 1970"
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _check(quantity: int, price_microeur: int, priced_quantity: int) -> None:
