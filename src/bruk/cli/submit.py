@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bruk.cli import jobfile, output
+from bruk.cli.estimate import show_estimate
 from bruk.cli.exits import FAILED
 from bruk.cli.output import JsonOption
-from bruk.cli.quantity import duration_s, show_duration, show_eur, show_grams, show_kwh, size_bytes
+from bruk.cli.quantity import duration_s, size_bytes
 from bruk.cli.settings import client
 from bruk.model.errors import InvalidInput
 
@@ -175,7 +176,7 @@ def submit(
         body = _with_inputs_found(control, body)
         costs = control.workloads.estimate(body)
         if estimate or not json:
-            _show_estimate(costs, json)
+            _show(control, body, costs, json)
         if estimate:
             return
         if not yes and not json:
@@ -208,31 +209,11 @@ def _with_inputs_found(control: "Client", body: "JobBody") -> "JobBody":
     return body.model_copy(update={"spec": body.spec.model_copy(update={"inputs": found})})
 
 
-def _show_estimate(costs: "Estimate", json: bool) -> None:
+def _show(control: "Client", body: "JobBody", costs: "Estimate", json: bool) -> None:
     if json:
         output.show_json(costs)
-        return
-    shown: list[tuple[str, object]] = [
-        ("Costs at most", f"{show_eur(costs.amount_microeur_max)} EUR"),
-        ("Device time at most", show_duration(costs.device_ms_max)),
-    ]
-    if not costs.sites:
-        output.fields([*shown, ("Sites that would do", "none now; the job would wait")])
-        return
-    output.fields(shown)
-    output.table(
-        ["Site", "Accelerator", ">At most EUR", ">At most kWh", ">At most gCO2e"],
-        (
-            [
-                site.site,
-                site.accelerator,
-                show_eur(site.amount_microeur),
-                show_kwh(site.energy_j),
-                show_grams(site.carbon_mg),
-            ]
-            for site in costs.sites
-        ),
-    )
+    else:
+        show_estimate(control, body, costs)
 
 
 def _agree() -> None:
