@@ -1,7 +1,8 @@
 """Receipts: signed proof of what was switched off or on, and of who carried it out."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,6 +11,10 @@ from bruk.cli.output import JsonOption
 from bruk.cli.quantity import show_time
 from bruk.cli.settings import client
 from bruk.cli.verify import KeyOption, PinOption
+from bruk.model.errors import BrukError
+
+if TYPE_CHECKING:
+    from bruk.sdk import Client
 
 PANEL = "Records"
 ReceiptArgument = Annotated[str, typer.Argument(help="Identifier of the receipt.")]
@@ -57,12 +62,13 @@ def receipt_show(
     """Show a receipt, or save its signed document."""
     with client(ctx) as control:
         complete, document = control.switch.receipt(receipt)
+        names = {} if json else names_in(control, document)
     if save is not None:
         verify.save_document(document, save)
     if json:
         output.show_json(document)
         return
-    show(document)
+    show(document, names)
     if not complete:
         output.note("Not everyone has answered yet: this is how things stand now.")
     if save is not None:
@@ -81,9 +87,39 @@ def receipt_verify(
     verify.document(ctx, file, "switch-receipt", key, pin, json)
 
 
-def show(document: dict[str, Any]) -> None:
-    """Print a receipt, a sealed document, as text."""
+def names_in(control: "Client", document: dict[str, Any]) -> dict[str, str]:
+    """The names of the people in a receipt by their ids; none where the caller may not read them."""
+    body = document["body"]
+    wanted = {body["by"], *body["approved_by"], *(hold["raised_by"] for hold in body["holds"])}
+    names: dict[str, str] = {}
+    try:
+        for person in control.users.list():
+            if person.id in wanted:
+                names[person.id] = person.name
+            if len(names) == len(wanted):
+                break
+    except BrukError:
+        pass  # A receipt is as good without them.
+    return names
+
+
+def show(document: dict[str, Any], names: Mapping[str, str]) -> None:
+    """Print a receipt, a sealed document, as text.
+
+    Args:
+        names: of people by their ids, to stand beside these. The document itself has the ids alone.
+    """
     from bruk.reports.receipt_view import receipt_text
 
-    typer.echo(receipt_text(document["body"]).rstrip("\n"))
+    def named(person: str) -> str:
+        return f"{person} ({names[person]})" if person in names else person
+
+    body = document["body"]
+    shown = {
+        **body,
+        "by": named(body["by"]),
+        "approved_by": [named(person) for person in body["approved_by"]],
+        "holds": [{**hold, "raised_by": named(hold["raised_by"])} for hold in body["holds"]],
+    }
+    typer.echo(receipt_text(shown).rstrip("\n"))
     output.say(f"Signed by key {document['key_id']}.")

@@ -79,6 +79,7 @@ def off(
     with client(ctx) as control:
         hold, number = control.switch.off(built(SwitchBody, **_what(scope, target), reason=reason))
         complete, document = _awaited(control, number, wait_s) if wait else (True, None)
+        names = receipt.names_in(control, document) if document and not json else {}
     if json:
         output.show_json(
             {"hold": hold, "receipt": number, "complete": bool(wait) and complete, "document": document}
@@ -88,7 +89,7 @@ def off(
         if document is None:
             output.say(f"'bruk receipt show {number}' says who has carried it out.")
         else:
-            receipt.show(document)
+            receipt.show(document, names)
     if not complete:
         output.note(f"Not everyone has answered within {wait_s} s; the hold stands and they are still asked.")
         raise typer.Exit(FAILED)
