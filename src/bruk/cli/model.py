@@ -1,5 +1,6 @@
 """Models and their gates, and the endpoints that serve them."""
 
+from decimal import Decimal
 from typing import Annotated
 
 import typer
@@ -73,7 +74,7 @@ def model_show(ctx: typer.Context, model: ModelArgument, json: JsonOption = Fals
         output.say(f"\nEvaluation {evaluation.job} at {show_moment(evaluation.at_ms)} {verdict}{rule}:")
         output.table(
             ["Figure", ">Value"],
-            ([name, _millionths(value)] for name, value in sorted(evaluation.figures_micro.items())),
+            ([name, show_figure(value)] for name, value in sorted(evaluation.figures_micro.items())),
         )
 
 
@@ -245,6 +246,11 @@ def show_gate(gate: Gate) -> str:
     return f"{gate.metric} is {rule} {percent} % of {gate.baseline}"
 
 
-def _millionths(value: int) -> str:
-    sign, whole = ("-" if value < 0 else ""), abs(value)
-    return f"{sign}{whole // 1_000_000:,}.{whole % 1_000_000:06d}"
+def show_figure(value_micro: int) -> str:
+    """A figure for reading: a whole number whole, a ratio with four digits. JSON has all of them."""
+    figure = Decimal(value_micro) / 1_000_000
+    if figure == int(figure):
+        return f"{figure:,.0f}"
+    # What is below one thousandth would else be shown as nothing.
+    places = 6 if abs(figure) < Decimal("0.001") else max(1, 4 - len(str(int(abs(figure)))))
+    return f"{figure:,.{places}f}"
