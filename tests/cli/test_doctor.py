@@ -84,6 +84,21 @@ def test_a_port_is_free_or_bruk_answers_or_something_else_does(media_type, findi
     assert doctor.check_port("control", url).finding is Finding.OK
 
 
+def test_control_without_a_gateway_says_what_that_means_and_what_to_do(tmp_path):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{probe.getsockname()[1]}/v1/models"
+        free = doctor.check_gateway(url, tmp_path, control_answers=False)
+        assert (free.finding, free.detail) == (Finding.OK, "free for the gateway")
+        without = doctor.check_gateway(url, tmp_path, control_answers=True)
+        assert without.finding is Finding.LACKS
+        assert "no model can be called" in without.detail
+        assert "bruk site add" in without.advice
+        (tmp_path / "gateways" / "gw-essonne").mkdir(parents=True)
+        (tmp_path / "gateways" / "gw-essonne" / "token").touch()
+        assert "logs" in doctor.check_gateway(url, tmp_path, control_answers=True).advice
+
+
 def test_a_package_or_program_that_is_missing_is_only_lacking():
     assert doctor.check_package("no_such_package_here").finding is Finding.LACKS
     assert doctor.check_program("no-such-program-here", "nothing happens", "nothing").finding is Finding.LACKS

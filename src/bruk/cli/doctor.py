@@ -63,13 +63,16 @@ def doctor(
     chosen = settings(ctx)
     here = port or _port_of(chosen, "url") or 8610
     gateway = gateway_port or _port_of(chosen, "gateway_url") or 8611
+    control_url = f"http://127.0.0.1:{here}/api/v1/status"
+    control_port = check_port("control", control_url)
+    control_answers = control_port.finding is Finding.OK and listens(control_url)
     checks = [
         check_home(chosen.home),
         check_database(chosen.home / "bruk.sqlite3"),
         check_keys(chosen.home / "keys"),
         check_remembered(chosen),
-        check_port("control", f"http://127.0.0.1:{here}/api/v1/status"),
-        check_port("gateway", f"http://127.0.0.1:{gateway}/v1/models"),
+        control_port,
+        check_gateway(f"http://127.0.0.1:{gateway}/v1/models", chosen.home, control_answers=control_answers),
         check_disk(chosen.home),
         *(check_package(name) for name in ("torch", "transformers", "tokenizers", "safetensors")),
         check_program("bwrap", "runs of different projects cannot be isolated here", "bubblewrap"),
@@ -159,18 +162,22 @@ def check_remembered(chosen: Settings) -> Check:
     return Check("login", Finding.OK, f"token for {chosen.address()}")
 
 
-def check_port(what: str, url: str) -> Check:
-    """Whether a port is free, or Bruk answers on it."""
+def listens(url: str) -> bool:
+    """Whether anything takes connections at the port of this address on this machine."""
     import socket
 
-    import httpx
-
-    port = urlsplit(url).port
-    label = f"port {port}"
     with socket.socket() as probe:
         probe.settimeout(ANSWER_S)
-        if probe.connect_ex(("127.0.0.1", port or 0)) != 0:
-            return Check(label, Finding.OK, f"free for the {what}")
+        return probe.connect_ex(("127.0.0.1", urlsplit(url).port or 0)) == 0
+
+
+def check_port(what: str, url: str) -> Check:
+    """Whether a port is free, or Bruk answers on it."""
+    import httpx
+
+    label = f"port {urlsplit(url).port}"
+    if not listens(url):
+        return Check(label, Finding.OK, f"free for the {what}")
     advice = f"Stop what listens there, or give 'bruk up' another port for the {what}."
     try:
         answer = httpx.get(url, timeout=ANSWER_S, trust_env=False)
@@ -179,6 +186,22 @@ def check_port(what: str, url: str) -> Check:
     if "json" not in answer.headers.get("Content-Type", ""):
         return Check(label, Finding.WRONG, "something else than Bruk answers", advice)
     return Check(label, Finding.OK, f"the {what} answers")
+
+
+def check_gateway(url: str, home: Path, *, control_answers: bool) -> Check:
+    """As :func:`check_port`, and says what it means that control runs here without a gateway.
+
+    ``bruk up`` runs a gateway as soon as there is a site on this machine.
+    """
+    if listens(url) or not control_answers:
+        return check_port("gateway", url)
+    label = f"port {urlsplit(url).port}"
+    detail = "control runs without a gateway: no model can be called"
+    if any((home / "gateways").glob("*/token")):
+        return Check(
+            label, Finding.LACKS, detail, f"One ran here before; its log in {home / 'logs'} says more."
+        )
+    return Check(label, Finding.LACKS, detail, "'bruk up' starts it with the first site: 'bruk site add'.")
 
 
 def check_disk(home: Path) -> Check:
