@@ -1,7 +1,10 @@
 """The command line against the real API of a real control; no site's agent takes part."""
 
 import json
+import re
+import shlex
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,9 @@ from bruk.assembly.platform import open_control
 from bruk.cli import main
 from bruk.control import access
 from bruk.control.step import step
+from bruk.model.switch import Hold, HoldScope
+from bruk.store import places
+from bruk.wire import codec
 
 
 class Platform:
@@ -125,6 +131,19 @@ def test_an_operators_whole_session(bruk, platform, tmp_path):
     login = json.loads(bruk("user", "add", "Ada", "--tenant", "acme", "--role", "tenant_admin", "--json"))
     link = f"{platform.url}/login?token={login['login_token']}"
     assert "Ada" in bruk("login", link)
+    for lines in (["--tenant", "acme"], []):
+        assert [person["name"] for person in json.loads(bruk("user", "ls", *lines, "--json"))][-1] == "Ada"
+    assert "tenant admin" in bruk("user", "ls")
+    said = bruk("user", "add", "Bea", "--tenant", "acme").splitlines()
+    assert said[-1].strip() == f"bruk login '{said[2].strip()}'"
+    assert f"{platform.url}/login?token=" in said[2]
+    whole = shlex.split(said[-1])
+    assert "Bea" in bruk(*whole[1:])
+    bea = json.loads((tmp_path / "home" / "cli.json").read_text())["token"]
+    assert {person["tenant"] for person in json.loads(bruk("--token", bea, "user", "ls", "--json"))} == {
+        "acme"
+    }
+    bruk("user", "ls", "--tenant", "nobody", status=3)
     bruk("login", link, status=4)
     bruk("user", "add", "Aud", "--role", "auditor")
     bruk("user", "add", "Nobody", "--role", "auditor", "--tenant", "acme", status=2)
@@ -147,7 +166,16 @@ def test_an_operators_whole_session(bruk, platform, tmp_path):
         'name = "train"\ncommand = ["true"]\ntime_limit = "10m"\n[inputs]\ncorpus = "corpus"\n'
     )
     file = str(tmp_path / "job.toml")
-    assert "Costs at most" in bruk("submit", file, "-p", "acme/models", "--estimate")
+    estimate = bruk("submit", file, "-p", "acme/models", "--estimate")
+    assert "not known yet" in estimate
+    assert "has reported devices yet" in estimate
+    assert "0.00" not in estimate
+    key = bruk("key", "create", "-p", "acme/models").strip()
+    assert "has reported devices yet" in bruk("--token", key, "submit", file, "--estimate")
+    bruk("project", "set", "acme/chat", "--country", "se")
+    assert "essonne: country FR is not among SE" in bruk(
+        "submit", "-p", "acme/chat", "--estimate", "--", "true"
+    )
     job = json.loads(bruk("submit", file, "-p", "acme/models", "--idempotency-key", "k1", "--json"))
     again = json.loads(bruk("submit", file, "-p", "acme/models", "--idempotency-key", "k1", "--json"))
     assert job["workload"]["id"] == again["workload"]["id"]
@@ -188,13 +216,23 @@ def test_an_operators_whole_session(bruk, platform, tmp_path):
     bruk("off", "site", "nothing", status=3)
     waited = bruk("off", "platform", "--wait", "--timeout", "0s", status=1)
     assert "Not everyone has answered" in waited
-    assert "unpaid" in bruk("receipt", "show", off["receipt"])
+    shown = bruk("receipt", "show", off["receipt"])
+    assert "unpaid" in shown
+    assert re.search(r"by +user_\w+ \(operator\)", shown)
+    assert "(operator)" not in bruk("receipt", "show", off["receipt"], "--json")
+    assert "(operator)" in waited
     assert "SWITCH RECEIPT" in waited
     assert off["receipt"] in bruk("receipt", "ls")
     assert "tenant acme" in bruk("status")
     bruk("on", "tenant", "acme")
     bruk("on", "platform")
     bruk("on", "platform", status=3)
+    with platform.control.database.write() as connection:
+        agent = places.get_agent(connection, "essonne")
+        held = Hold("hold_1", HoldScope.LOCAL, "essonne", 1, "root", 1)
+        places.replace_agent(connection, replace(agent, local_hold=codec.dump(held)))
+    assert "bruk on --local --site essonne" in bruk("on", "site", "essonne", status=3)
+    assert "is not off [" in bruk("on", "tenant", "acme", status=3)
 
     # Records, verified with no server.
     assert "Nothing was used yet" in bruk("ledger")

@@ -13,6 +13,8 @@ from bruk.model.errors import BrukError, ErrorKind
 from bruk.sdk import Client, SdkError
 from bruk.wire.problem import HTTP_STATUS
 
+NAME_RULE = "take 1 to 63 of a-z, 0-9, '-' and '.', beginning and ending with a letter or a digit"
+
 
 def refusal(code: str, kind: ErrorKind) -> httpx.Response:
     status = HTTP_STATUS[kind]
@@ -92,6 +94,13 @@ def test_control_away_says_what_to_do(bruk):
         (["login", "foo"], "whole login link"),
         (["login", "http://127.0.0.1:1/login"], "no login token"),
         (["budget", "set", "acme", "999999999999999"], "budget_microeur"),
+        (["tenant", "add", "A b"], NAME_RULE),
+        (["project", "add", "acme", "A b"], NAME_RULE),
+        (["site", "add", "A b", "--country", "FR", "--zone", "FR"], NAME_RULE),
+        (["submit", "--name", "A b", "--", "true"], NAME_RULE),
+        (["submit", "--site", "A b", "--", "true"], f"sites.0 'A b' is not usable: {NAME_RULE}"),
+        (["endpoint", "create", "A b", "--model", "m"], NAME_RULE),
+        (["submit", "--project", "A", "--", "true"], "tenant/name"),
     ],
 )
 def test_wrong_use_is_status_2_and_says_what(bruk, control, arguments, says):
@@ -99,6 +108,7 @@ def test_wrong_use_is_status_2_and_says_what(bruk, control, arguments, says):
     assert (status, out) == (2, ""), err
     assert says in err
     assert "Traceback" not in err
+    assert "[a-z0-9]" not in err, "nobody reads an expression"
     assert not [request for request in control.requests if request.method != "GET"]
 
 

@@ -12,7 +12,7 @@ from bruk.cli.main import app
 WORDS = """
 up; demo; agent; gateway; status; login; doctor; version; off; on; submit; ps; why; logs; cancel;
 site add; site ls; site show; site set; node ls; node drain; node undrain; tenant add; tenant ls; tenant show;
-tenant set; user add; project add; project ls; project set; key create; key ls; key expire;
+tenant set; user add; user ls; project add; project ls; project set; key create; key ls; key expire;
 key disable; price set; price ls; budget set; budget show; data put; data ls; data get; data rm;
 model ls; model show; model gate;
 model retire; endpoint create; endpoint ls; endpoint scale; endpoint rm; receipt ls; receipt show;
@@ -76,6 +76,42 @@ def test_nothing_heavy_is_imported_before_a_command_asks_for_it():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_up_says_what_becomes_of_running_jobs(bruk):
+    _, out, _ = bruk("up", "--help")
+    said = " ".join(out.split())
+    assert "Running jobs go on while Bruk is down" in said
+    assert "checkpoint" not in said
+
+
+@pytest.mark.parametrize("line", [["--home", "HERE", "up"], ["up", "--home", "HERE"]])
+def test_up_takes_its_home_before_and_behind_the_command(bruk, monkeypatch, tmp_path, line):
+    given = []
+    monkeypatch.setattr("bruk.assembly.up", lambda home, *rest, once: given.append(home) or {})
+    here = str(tmp_path / "here")
+    assert bruk(*[here if word == "HERE" else word for word in line])[0] == 0
+    assert given == [tmp_path / "here"]
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [(["demo"], None), (["demo", "--home", "~/d"], "d"), (["--home", "~/d", "demo"], "d")],
+)
+def test_demo_takes_its_home_before_and_behind_the_command(bruk, monkeypatch, tmp_path, line, expected):
+    given = []
+    monkeypatch.delenv("BRUK_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr("bruk.cli.demo.demo", lambda home, once, json: given.append(home))
+    assert bruk(*line)[0] == 0
+    assert given == [expected and tmp_path / expected]
+
+
+@pytest.mark.parametrize("option", ["--home", "--url", "--token"])
+def test_a_global_option_behind_another_command_is_sent_before_it(bruk, option):
+    status, _, err = bruk("site", "ls", option, "x")
+    assert status == 2
+    assert f"'bruk {option} … site ls'" in err
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -117,7 +117,7 @@ def job_body(request: Mapping[str, Any]) -> "JobBody":
     """
     from pydantic import ValidationError
 
-    from bruk.wire.codec import explain
+    from bruk.cli.request import in_words
     from bruk.wire.requests import JobBody
 
     spec = request.get("spec") or {}
@@ -131,7 +131,7 @@ def job_body(request: Mapping[str, Any]) -> "JobBody":
     try:
         return JobBody.model_validate({**request, "name": request.get("name") or _name_of(spec)})
     except ValidationError as error:
-        raise InvalidInput(f"The job cannot be submitted: {explain(error).replace('spec.', '')}") from None
+        raise InvalidInput(f"The job cannot be submitted: {in_words(error)}") from None
 
 
 def _name_of(spec: Mapping[str, Any]) -> str:

@@ -116,7 +116,11 @@ def status(arguments: list[str] | None = None) -> int:
             return error.exit_code  # A group without a command: its help is shown already.
         note(f"Error: {error.format_message()}")
         context = getattr(error, "ctx", None)
-        if context is not None:
+        option = getattr(error, "option_name", "")
+        if context is not None and context.parent and option in ("--home", "--url", "--token"):
+            command = context.command_path.removeprefix("bruk ")
+            note(f"{option} stands before the command: 'bruk {option} … {command}'.")
+        elif context is not None:
             note(f"'{context.command_path} --help' shows how it is used.")
         return error.exit_code
     except (typer.Abort, KeyboardInterrupt):

@@ -6,7 +6,7 @@ import typer
 
 from bruk.cli import output
 from bruk.cli.output import JsonOption
-from bruk.cli.quantity import duration_ms, microeur, show_duration, show_eur, show_moment
+from bruk.cli.quantity import duration_ms, microeur, show_duration, show_eur, show_moment, show_time
 from bruk.cli.settings import client
 from bruk.model.errors import InvalidInput
 from bruk.model.tenant import Residency, Role
@@ -142,14 +142,52 @@ def user_add(
     body = built(UserBody, name=name, role=role.value, tenant=tenant)
     with client(ctx) as control:
         user, login = control.users.add(body)
+        address = control.transport.url
     if json:
         output.show_json({"user": user, "login_token": login})
         return
     output.say(
         f"{user.name} added as {user.role.value.replace('_', ' ')}{f' of {tenant}' if tenant else ''}."
     )
-    output.say("One-time login, shown only now; they run:")
-    output.say(f"bruk login {login}")
+    link = f"{address}/login?token={login}"
+    output.say("Their one-time login, shown only now, works once: in a browser for the console")
+    output.say(f"  {link}")
+    output.say("or, instead, at a terminal:")
+    output.say(f"  bruk login '{link}'")
+
+
+@user_app.command("ls")
+def user_ls(
+    ctx: typer.Context,
+    tenant: Annotated[
+        str | None,
+        typer.Option("--tenant", help="Only this tenant's people; all that you may see if left out."),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """List people: for operators and auditors everybody, for others those of their tenant."""
+    with client(ctx) as control:
+        if tenant:
+            control.tenants.get(tenant)  # One that is not there must not look as if it had nobody.
+        people = list(control.users.list(tenant or control.me().tenant))
+    if json:
+        output.show_json(people)
+        return
+    output.table(
+        ["Person", "~Name", "Role", "Tenant", "Disabled", "Since"],
+        (
+            [
+                person.id,
+                person.name,
+                person.role.value.replace("_", " "),
+                person.tenant,
+                person.disabled,
+                show_time(person.created_at_ms),
+            ]
+            for person in people
+        ),
+        none="No people yet. 'bruk user add NAME --tenant TENANT' adds one.",
+    )
 
 
 @project_app.command("add")

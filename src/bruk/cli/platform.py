@@ -15,6 +15,10 @@ from bruk.model.errors import InvalidInput
 
 PANEL = "Run Bruk"
 ControlOption = Annotated[str, typer.Option("--control", help="Address of control.")]
+HomeOption = Annotated[
+    Path | None,
+    typer.Option("--home", help="Bruk's home, as the global option before the command.", show_default=False),
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -32,17 +36,19 @@ def up(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of control and the console.")] = 8610,
     gateway_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the gateway.")] = 8611,
     once: Annotated[bool, typer.Option("--once", help="Start, check that all answers, stop.")] = False,
+    home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
     """Run control, a gateway and the agents of this machine's sites in one process tree.
 
-    Stays until it is told to stop (Ctrl-C): jobs then write a checkpoint and go on at the next start.
+    Stays until it is told to stop (Ctrl-C). Running jobs go on while Bruk is down and are found again at
+    the next start.
     """
     from bruk import assembly
 
     # What it says of itself goes beside the answer when the answer is for a program.
     with redirect_stdout(sys.stderr if json else sys.stdout):
-        answer = assembly.up(settings(ctx).home, port, gateway_port, once=once)
+        answer = assembly.up(_home(ctx, home), port, gateway_port, once=once)
     if json:
         output.show_json(answer)
 
@@ -50,6 +56,7 @@ def up(
 def demo(
     ctx: typer.Context,
     once: Annotated[bool, typer.Option("--once", help="End when all steps are done.")] = False,
+    home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
     """Show the whole life of a model on this machine: train, switch, validate, serve, refuse, bill.
@@ -59,8 +66,8 @@ def demo(
     from bruk.cli import demo as story
 
     source = ctx.find_root().get_parameter_source("home")
-    asked = source is not None and source.name != "DEFAULT"
-    story.demo(settings(ctx).home if asked else None, once=once, json=json)
+    asked = home is not None or (source is not None and source.name != "DEFAULT")
+    story.demo(_home(ctx, home) if asked else None, once=once, json=json)
 
 
 def agent(
@@ -171,6 +178,11 @@ def version(json: JsonOption = False) -> None:
         output.show_json({"version": __version__})
     else:
         output.say(f"bruk {__version__}")
+
+
+def _home(ctx: typer.Context, home: Path | None) -> Path:
+    """Bruk's home: as said behind the command, else as said before it."""
+    return settings(ctx).home if home is None else home.expanduser()
 
 
 def _link_parts(link: str, url: str) -> tuple[str, str]:

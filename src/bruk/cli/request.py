@@ -3,10 +3,12 @@
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from bruk.model.errors import InvalidInput
+from bruk.model.name import check_name
 from bruk.wire import codec
+from bruk.wire.requests import Country, Name, ProjectId
 
 B = TypeVar("B", bound=BaseModel)
 
@@ -17,7 +19,40 @@ def built(shape: type[B], **values: Any) -> B:
     Raises:
         InvalidInput: a value is out of its bounds; the message names it.
     """
-    return codec.body(shape, **{name: value for name, value in values.items() if value is not None})
+    try:
+        return shape(**{name: value for name, value in values.items() if value is not None})
+    except ValidationError as error:
+        raise InvalidInput(in_words(error)) from None
+
+
+def in_words(error: ValidationError) -> str:
+    """The faults of a request for people: what a name is made of, not the expression that it failed."""
+    for fault in error.errors(include_url=False):
+        what = ".".join(str(part) for part in fault["loc"] if part != "spec")
+        given = fault["input"]
+        match fault.get("ctx", {}).get("pattern"):
+            case None:
+                continue
+            case pattern if pattern == _pattern(Name):
+                return _not_a_name(given, what)
+            case pattern if pattern == _pattern(ProjectId):
+                return f"{what} {given!r} is no project; write it as tenant/name"
+            case pattern if pattern == _pattern(Country):
+                return f"{what} {given!r} is no country; write the two letters of ISO 3166, like FR"
+    return codec.explain(error).replace("spec.", "")
+
+
+def _pattern(text: Any) -> object:
+    """The expression that an annotated text must match."""
+    return text.__metadata__[0].pattern
+
+
+def _not_a_name(given: str, what: str) -> str:
+    try:
+        check_name(given, what)
+    except InvalidInput as error:
+        return error.message
+    raise AssertionError("both check the same expression")
 
 
 def milli(text: str, what: str) -> int:
