@@ -323,6 +323,21 @@ def test_a_readable_folder_can_be_read_and_not_written(boxed: Works) -> None:
     assert os.listdir(data) == ["file"]
 
 
+@pytest.mark.parametrize("path", ["relative", "/etc", "/", "/proc", "/tmp", "/srv/../etc"])
+def test_folders_that_are_no_runs_are_refused(boxed: Works, path: str) -> None:
+    engine = boxed.engine()
+    with pytest.raises(LaunchFailed, match="folder"):
+        engine.launch(boxed.shell("exit 0", readable=(Path(path),)))
+    assert list(engine.handles()) == []
+
+
+def test_a_working_folder_among_the_platforms_is_refused(boxed: Works) -> None:
+    (boxed.folder / "keys").mkdir()
+    boxed.config = replace(boxed.config, private=(boxed.folder / "keys",))
+    with pytest.raises(LaunchFailed, match="platform's own folder"):
+        boxed.engine().launch(boxed.shell("exit 0", workdir=boxed.folder / "keys"))
+
+
 def test_networks_beyond_the_loopback_are_refused(boxed: Works) -> None:
     with pytest.raises(LaunchFailed, match="no network 'internet'"):
         boxed.engine().launch(boxed.shell("exit 0", network="internet"))

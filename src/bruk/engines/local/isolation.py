@@ -52,13 +52,13 @@ def misplaced(launch: Launch, private: Iterable[Path]) -> str:
             only what it may write and what lies in its own folder.
     """
     own = launch.folder.resolve()
-    for each in (*launch.writable, *launch.readable):
+    for each in (*launch.writable, *launch.readable, launch.workdir):
         shown = each.resolve()
         for secret in private:
             if secret.is_relative_to(shown):
                 return f"the folder {each} holds the platform's own folder {secret}"
-            inside = shown.is_relative_to(secret)
-            if inside and each not in launch.writable and not shown.is_relative_to(own):
+            theirs = shown.is_relative_to(secret) and not shown.is_relative_to(own)
+            if theirs and not any(each.is_relative_to(folder) for folder in launch.writable):
                 return f"the folder {each} lies in the platform's own folder {secret} and not in the run's"
     return ""
 

@@ -27,6 +27,7 @@ NAMESPACES = (
     *("--hostname", "bruk", "--cap-drop", "ALL", "--die-with-parent", "--new-session", "--as-pid-1"),
 )
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
+NEVER_SHOWN = ("/", "/usr", "/proc", "/dev", "/sys", "/etc", "/run", "/tmp")  # noqa: S108
 SYSTEM_LINKS = ("bin", "lib", "lib32", "lib64", "libx32", "sbin")
 ETC = (
     *("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "localtime", "mime.types"),
@@ -158,26 +159,19 @@ def _folders(order: Order) -> dict[str, bool]:
     """Folders to show and whether the run may write them, parents before what lies in them.
 
     Raises:
-        ValueError: one of them is a link.
+        ValueError: a writable one is a link, or one is no folder of a run's.
     """
     shown = dict.fromkeys([*order.software, *order.readable], False)
     writable = dict.fromkeys(order.writable, True)
+    for path in [*shown, *writable, order.workdir]:
+        if not os.path.isabs(path) or os.path.normpath(path) != path or path in NEVER_SHOWN:
+            raise ValueError(f"the folder {path!r} cannot be shown to a run")
     if os.path.isdir(order.workdir) and not any(_within(order.workdir, each) for each in [*shown, *writable]):
         shown[order.workdir] = False
     shown |= writable
     for path in writable:
         if os.path.islink(path):
             raise ValueError(f"the folder {path} is a link; a run writes only where a real folder is")
-    for path in shown:
-        if not os.path.isabs(path) or os.path.normpath(path) in (
-            "/",
-            "/usr",
-            "/proc",
-            "/dev",
-            "/sys",
-            "/etc",
-        ):
-            raise ValueError(f"the folder {path!r} cannot be shown to a run")
     return {path: shown[path] for path in sorted(shown, key=lambda path: Path(path).parts)}
 
 
