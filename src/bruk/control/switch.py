@@ -91,8 +91,8 @@ def on(control: Control, actor: Actor, scope: HoldScope, target: str) -> tuple[H
             local = any(found.target == target for found in state(connection).local_holds)
             if scope is HoldScope.SITE and local:
                 raise NotFound(
-                    f"site {target} is not off from here: its own key is, and only who is there turns that: "
-                    f"'bruk on --local --site {target}' at the site",
+                    f"site {target} is not off here; its own key is off, and that is turned at the site: "
+                    f"'bruk on --local --site {target}'",
                     what="hold",
                     id=f"{scope}/{target}",
                 )
