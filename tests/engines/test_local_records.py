@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bruk.engines.base import EndCause
-from bruk.engines.local import records, supervisor
+from bruk.engines.local import child, records, supervisor
 
 END = records.End(3, 1000, 2000, "", "", 5)
 WRONG = b'{"exit_code": "0", "started_at_ms": 1, "ended_at_ms": 2, "cause": "", "detail": "", "cpu_ms": 0}'
@@ -50,7 +50,8 @@ def test_a_supervisor_on_a_full_disk_tries_until_there_is_room(
 ) -> None:
     order = records.Order("run-a", 1, "m", ["true"], {}, "/", [], [], None, 1, 0, 0, [], 1000)
     watch = supervisor.Supervisor(tmp_path, order)
-    watch.status, watch.started_at_ms = 3 << 8, 1000
+    watch.command, watch.started_at_ms = child.Command(0), 1000
+    watch.command.status = 3 << 8
     write, sleeps = os.write, []
 
     def full_for_a_while(file: int, data: bytes) -> int:

@@ -92,11 +92,15 @@ def test_its_temporary_folder_is_tmp_where_that_is_free(boxed: Works, tmp_path_f
     """Under pytest everything lies below /tmp itself, so that only the argument list can show it."""
     from bruk.engines.local import records, sandbox
 
-    order = dict.fromkeys(("run", "mark", "workdir"), "") | {
-        "generation": 1,
-        "command": ["true"],
-        "bwrap": "/b",
-    }
+    order = (
+        dict.fromkeys(("run", "mark"), "")
+        | {"workdir": "/var/lib/run/tmp"}
+        | {
+            "generation": 1,
+            "command": ["true"],
+            "bwrap": "/b",
+        }
+    )
     order |= {"env": {"TMPDIR": "/var/lib/run/tmp"}, "writable": ["/var/lib/run/tmp"], "readable": []}
     order |= {
         "time_limit_s": None,
