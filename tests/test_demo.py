@@ -37,7 +37,7 @@ def test_the_switch_left_nothing_and_its_receipt_verifies(summary: dict) -> None
 
 
 def test_a_stranger_was_served(summary: dict) -> None:
-    assert summary["serve"]["requests"] == 5
+    assert summary["serve"]["requests"] >= 5
     assert summary["serve"]["tokens_in"] > 0
     assert summary["serve"]["tokens_out"] > 0
 

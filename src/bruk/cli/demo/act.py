@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from bruk.cli.demo.cast import Cast
+from bruk.cli.demo.cast import CALLER, Cast
 from bruk.cli.demo.scene import DemoFailed, Scene
 from bruk.cli.demo.screen import Screen
 from bruk.model.workload import Outcome, Workload
@@ -89,3 +89,19 @@ def refused(story: Story, what: str, attempt: Callable[[], Any]) -> None:
 def note(story: Story, what: str, code: str, words: str) -> None:
     story.screen.refused(what, words)
     story.summary["refusals"].append({"what": what, "code": code, "message": words})
+
+
+def await_every_token(story: Story) -> None:
+    """Wait until the ledger has every token that a client got.
+
+    Raises:
+        DemoFailed: it does not come to have just those.
+    """
+    served = story.summary["serve"]
+
+    def all_billed() -> bool:
+        entries = story.scene.operator.ledger.list(project=CALLER)
+        billed = sum(entry.quantity for entry in entries if entry.resource.value.startswith("tokens_"))
+        return bool(billed == served["tokens_in"] + served["tokens_out"])
+
+    until("the bill of every token, once", 20, all_billed)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bruk.cli.demo.act import Story, must
+from bruk.cli.demo.act import Story, await_every_token, must
 from bruk.cli.demo.screen import euros
 from bruk.seal import SignedDocument, verify_document, verify_export
 from bruk.wire.requests import InvoiceBody
@@ -11,6 +11,7 @@ from bruk.wire.requests import InvoiceBody
 def bill(story: Story) -> None:
     """Invoices that add up, and records that verify offline."""
     screen, operator = story.screen, story.scene.operator
+    await_every_token(story)
     screen.step("Bill: the ledger, an invoice for each tenant, the audit log")
     rows, invoices = [], []
     for tenant in ("lutece", "nordlys", "rhein"):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from bruk.cli.demo.scene import DemoFailed
 from bruk.model.errors import BrukError, ErrorKind
 
 PROMPTS = ("def read_file(path):\n    ", "import os\nimport sys\n", "for name in sorted(")
@@ -73,20 +74,29 @@ def talk(gateway_url: str, key: str, model: str) -> Served:
     return Served(models, len(PROMPTS) + 2, tokens_in, tokens_out, first, streamed)
 
 
+class Answered(DemoFailed):
+    """A call that was to be refused was answered, and is billed."""
+
+    def __init__(self, tokens_in: int, tokens_out: int) -> None:
+        super().__init__("the gateway answered what it should have refused")
+        self.tokens_in, self.tokens_out = tokens_in, tokens_out
+
+
 def refusal(gateway_url: str, key: str, model: str) -> tuple[str, str]:
     """The code and the words with which the gateway refuses this client.
 
     Raises:
-        AssertionError: it was not refused.
+        Answered: it was not refused.
     """
     import openai
 
     try:
-        _client(gateway_url, key).completions.create(model=model, prompt="x", max_tokens=4)
+        answer = _client(gateway_url, key).completions.create(model=model, prompt="x", max_tokens=4)
     except openai.APIStatusError as error:
         body = error.body if isinstance(error.body, dict) else {}
         return str(body.get("code") or error.status_code), str(body.get("message") or error.message)
-    raise AssertionError("the gateway answered what it should have refused")
+    assert answer.usage is not None, "the gateway reports what an answer used"
+    raise Answered(answer.usage.prompt_tokens, answer.usage.completion_tokens)
 
 
 def _client(gateway_url: str, key: str):  # type: ignore[no-untyped-def]

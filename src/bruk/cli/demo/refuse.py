@@ -64,8 +64,13 @@ def _spend_up(story: Story) -> None:
     def turned_away() -> tuple[str, str] | None:
         try:
             return chat.refusal(story.scene.gateway_url, story.cast.caller, MODEL)
-        except AssertionError:
-            return None  # A slice of budget granted before may be spent to its end.
+        except chat.Answered as answered:
+            # What the gateway was granted before may be spent until it hears of the lower budget.
+            served = story.summary["serve"]
+            served["requests"] += 1
+            served["tokens_in"] += answered.tokens_in
+            served["tokens_out"] += answered.tokens_out
+            return None
 
     code, words = until("the refusal of a spent budget", 20, turned_away)
     note(story, "a tenant over its budget", code, words)

@@ -1,8 +1,8 @@
 """Serve the model to another tenant, behind the gateway."""
 
 from bruk.cli.demo import chat
-from bruk.cli.demo.act import Story, log_tail, must, until
-from bruk.cli.demo.cast import CALLER, MAKER, MODEL
+from bruk.cli.demo.act import Story, await_every_token, log_tail, must, until
+from bruk.cli.demo.cast import MAKER, MODEL
 from bruk.cli.demo.scene import DemoFailed, processes_of_runs
 from bruk.model.run import Run
 from bruk.wire.requests import EndpointBody
@@ -32,8 +32,6 @@ def serve(story: Story) -> None:
     screen.say(f"completed: {served.first_answer!r}")
     screen.say(f"streamed:  {served.streamed!r}")
     must(served.requests > 0 and served.tokens_out > 0, "nothing was served")
-    used = served.tokens_in + served.tokens_out
-    until("the bill of every token", 20, lambda: _tokens_billed(story) == used)
     screen.say(
         f"{served.requests} requests, {served.tokens_in} tokens in, {served.tokens_out} out, all billed"
     )
@@ -42,11 +40,7 @@ def serve(story: Story) -> None:
         "tokens_in": served.tokens_in,
         "tokens_out": served.tokens_out,
     }
-
-
-def _tokens_billed(story: Story) -> int:
-    entries = story.scene.operator.ledger.list(project=CALLER)
-    return sum(entry.quantity for entry in entries if entry.resource.value.startswith("tokens_"))
+    await_every_token(story)
 
 
 def _route_there(story: Story) -> bool:
