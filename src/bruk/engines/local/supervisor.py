@@ -114,7 +114,8 @@ class Supervisor:
                         poll.unregister(told)
             self._reap()
             now = time.monotonic()
-            if now >= next_look or self._swarming():
+            # When nothing is left, the end is written without another look.
+            if not self.empty and (now >= next_look or self._swarming()):
                 self._hear_stop_file()
                 self._look()
                 # On a machine with thousands of processes a look is costly: a fiftieth at most.
