@@ -324,14 +324,16 @@ class Hand:
 
     def _carry_out(self, now_ms: int) -> None:
         """Note what is carried out of the switch, and answer the local key."""
-        if not self._key.held(course.record for course in self._courses.values()):
+        held = self._key.held(course.record for course in self._courses.values())
+        if not held:
             self._acknowledged = max(self._acknowledged, self._standing.generation)
         generation = local_generation(self._home)
         if not generation:
             return
         left = self._processes_left() if self._key.local else 0
         known = self._local_answer
-        if left:
+        if left or (self._key.local and held):
+            # A run whose last process is gone but whose end is not taken in yet is not off yet.
             generation = known.generation if known else 0
         stopped = self._stopped_locally() if self._key.local else known.stopped if known else 0
         answer = LocalAnswer(generation, left, stopped, now_ms)
