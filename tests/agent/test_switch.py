@@ -177,6 +177,29 @@ def test_the_local_key_stops_everything_without_control(site: SiteUnderTest) -> 
     assert (told.scope, told.target) == (HoldScope.LOCAL, SITE)
 
 
+def test_a_local_key_turned_within_a_step_is_not_answered_by_that_step(
+    site: SiteUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running(site)
+    hand = site.agent.hand
+    settle = hand._settle
+
+    def turned_meanwhile(*given: object) -> None:
+        if standing_local_hold(site.home) is None:
+            raise_local_hold(site.home, "operator", "by hand", site.clock)
+        settle(*given)
+
+    monkeypatch.setattr(hand, "_settle", turned_meanwhile)
+    site.drive()
+    answer = local_answer(site.home)
+    assert answer is None or answer.generation == 0, "nothing was stopped yet"
+    for _ in range(5):
+        site.drive(1000)
+    answer = local_answer(site.home)
+    assert answer is not None
+    assert (answer.generation, answer.processes_left, answer.stopped) == (1, 0, 1)
+
+
 def test_control_cannot_release_the_local_key(site: SiteUnderTest) -> None:
     site.hand.drive(site.clock.now_ms())
     raise_local_hold(site.home, "operator", "", site.clock)

@@ -65,6 +65,7 @@ def launch_of(
         time_limit_s=order.time_limit_s,
         grace_s=order.grace_s,
         disk_bytes=order.disk_bytes,
+        ports=(record.port,) if order.replica else (),
     )
     return launch, software.recorded
 

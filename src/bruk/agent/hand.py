@@ -19,8 +19,7 @@ from bruk.agent.course import Course
 from bruk.agent.local_hold import (
     LocalAnswer,
     local_answer,
-    local_generation,
-    standing_local_hold,
+    local_key,
     write_local_answer,
 )
 from bruk.agent.means import Means
@@ -221,7 +220,7 @@ class Hand:
     # Steps of a drive.
 
     def _look_around(self, now_ms: int) -> None:
-        local = standing_local_hold(self._home)
+        local, self._local_generation = local_key(self._home)
         ended = self._standing.lease_ended(now_ms)
         if ended and not self._key.cut_off and self._standing.heard_at_ms:
             log.warning("control is away past the lease; policy: %s", self._standing.cut_off.value)
@@ -327,7 +326,8 @@ class Hand:
         held = self._key.held(course.record for course in self._courses.values())
         if not held:
             self._acknowledged = max(self._acknowledged, self._standing.generation)
-        generation = local_generation(self._home)
+        # Of the key as this step saw it: one that was turned since has not been carried out yet.
+        generation = self._local_generation
         if not generation:
             return
         left = self._processes_left() if self._key.local else 0

@@ -108,9 +108,12 @@ def write_local_answer(home: Path, answer: LocalAnswer) -> None:
     write_durably(home / ANSWER_FILE, json.dumps(codec.dump(answer)).encode())
 
 
-def local_generation(home: Path) -> int:
-    """Newest generation of the local key: of the hold, or of its release."""
-    return _generation(_latest(home))
+def local_key(home: Path) -> tuple[Hold | None, int]:
+    """The local hold that stands, or None, and the key's newest generation: of the hold, or of its
+    release. Both of one look, for the file may change between two."""
+    latest = _latest(home)
+    standing = latest if latest is not None and latest.released_at_ms is None else None
+    return standing, _generation(latest)
 
 
 def _generation(hold: Hold | None) -> int:
