@@ -35,6 +35,12 @@ VARIABLES: list[tuple[str, str, str]] = [
         "`agent`, and `up` for its agents",
         "Device slots that a site without accelerators gives out; else one a core.",
     ),
+    (
+        "BRUK_ISOLATION",
+        "`agent`, and `up` for its agents",
+        "What keeps runs apart: `auto` (the default) takes the sandbox where bubblewrap works, `sandbox` "
+        "refuses to start without it, `none` goes without.",
+    ),
     ("BRUK_RUN_ID", "a run", "Identifier of the run."),
     ("BRUK_WORKLOAD_ID", "a run", "Identifier of the job or endpoint."),
     ("BRUK_SITE", "a run", "Name of the site."),

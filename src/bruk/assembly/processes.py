@@ -15,9 +15,12 @@ from bruk.engines.local.engine import LocalEngine
 from bruk.engines.local.slots import LocalConfig
 from bruk.engines.meter import machine_meter
 from bruk.gateway import Gateway
+from bruk.model.errors import InvalidInput
 from bruk.seal import Keyring
 
 SLOTS_VARIABLE = "BRUK_SLOTS"
+ISOLATION_VARIABLE = "BRUK_ISOLATION"
+ISOLATIONS = ("auto", "sandbox", "none")
 
 
 def settle_in() -> None:
@@ -42,12 +45,28 @@ def run_agent(site: str, home: Path, control_url: str) -> None:
     settle_in()
     clock = SystemClock()
     token = read_secret(home / "token", "agent's token")
-    slots = os.environ.get(SLOTS_VARIABLE)
-    engine = LocalEngine(home / "engine", clock, LocalConfig(slots=int(slots) if slots else None))
+    engine = LocalEngine(home / "engine", clock, _local_config(home))
     accelerators = {node.name: node.accelerator for node in engine.inventory().nodes}
     energy = MachineEnergy(machine_meter(clock), clock, accelerators)
     agent = Agent(home, site, control_url, token, engine, clock, energy=energy)
     asyncio.run(run_until_signalled(agent))
+
+
+def _local_config(home: Path) -> LocalConfig:
+    """What the environment says of this machine: its slots, and whether runs are isolated."""
+    isolation = os.environ.get(ISOLATION_VARIABLE, "auto")
+    if isolation not in ISOLATIONS:
+        raise InvalidInput(f"{ISOLATION_VARIABLE} is {isolation!r}; it may be {', '.join(ISOLATIONS)}")
+    slots = os.environ.get(SLOTS_VARIABLE, "")
+    if slots and not slots.isdecimal():
+        raise InvalidInput(f"{SLOTS_VARIABLE} is {slots!r}; it is the number of cpu slots of this machine")
+    # On one machine the site's folder lies in the platform's home, which no run may see either.
+    platform_home = home.parent.parent if home.parent.name == "sites" else home
+    return LocalConfig(
+        slots=int(slots) if slots else None,
+        isolation=isolation,
+        private=(platform_home, home),
+    )
 
 
 def run_gateway(home: Path, control_url: str, listen: str, site: str) -> None:

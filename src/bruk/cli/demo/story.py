@@ -10,7 +10,7 @@ from types import FrameType
 
 from bruk.cli.demo.act import Story, until
 from bruk.cli.demo.bill import bill
-from bruk.cli.demo.cast import agents_ready, enter
+from bruk.cli.demo.cast import accept_what_is, agents_ready, enter
 from bruk.cli.demo.refuse import refuse
 from bruk.cli.demo.scene import DemoFailed, Scene, bruk_up, fresh_home
 from bruk.cli.demo.screen import Screen
@@ -42,9 +42,14 @@ def demo(home: Path | None, *, once: bool, json: bool) -> None:
         screen.say(
             "Lutèce Santé may run in France only, Nordlys Media in France and Sweden, Rheinwerk in Germany."
         )
-        screen.say("This machine cannot keep tenants' runs apart, and its operator accepted that in writing.")
         story = Story(scene, cast, screen)
         until("both agents", 60, lambda: agents_ready(scene.operator))
+        if accept_what_is(scene.operator):
+            screen.say(
+                "Each run has a sandbox of its own, so tenants share this machine without seeing each other."
+            )
+        else:
+            screen.say("This machine cannot keep tenants' runs apart; its operator accepts that in writing.")
         for act in (train, validate, serve, refuse, bill):
             act(story)
         story.summary["seconds"] = round(time.monotonic() - began)
