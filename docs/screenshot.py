@@ -43,4 +43,4 @@ if __name__ == "__main__":
     url, *rest = sys.argv[1:]
     scheme = next((word for word in rest if word in ("dark", "light")), "light")
     pairs = [word for word in rest if word not in ("dark", "light")]
-    take(url, list(zip(pairs[::2], pairs[1::2], strict=True)), scheme, 860)
+    take(url, list(zip(pairs[::2], pairs[1::2], strict=True)), scheme, 900)
