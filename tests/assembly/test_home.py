@@ -30,6 +30,23 @@ def test_a_home_that_cannot_be_made_says_why(tmp_path: Path) -> None:
         Home(tmp_path / "file" / "home").make()
 
 
+def test_a_folder_with_other_things_is_not_taken_for_a_home(tmp_path: Path) -> None:
+    folder = tmp_path / "home"
+    folder.mkdir(mode=0o700)
+    (folder / "thesis.tex").write_text("years of work")
+    with pytest.raises(InvalidInput, match="other things"):
+        Home(folder).make()
+    assert [entry.name for entry in folder.iterdir()] == ["thesis.tex"]
+
+
+def test_a_home_that_was_used_may_have_anything_beside(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    home.make()
+    home.signing_key.write_text("a key")
+    (home.path / "audit.jsonl").write_text("")
+    home.make()
+
+
 def test_one_control_at_a_time(tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
     home.make()

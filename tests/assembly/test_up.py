@@ -149,4 +149,4 @@ def test_once_comes_up_and_goes(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
     assert done.returncode == 0, done.stderr
     assert "Bruk is up." in done.stdout
-    assert "bruk site add" in done.stdout, "an empty home says what comes next"
+    assert "site add here" in done.stdout, "an empty home says what comes next"

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from bruk.model.errors import Conflict, InvalidInput
 
+# What the command line and whoever starts Bruk may have written into a home before its first start.
+BEFORE_FIRST_START = {"cli.json", "lock", "up.log", "keys", "artifacts", "logs", "sites", "gateways"}
+
 
 class HomeInUse(Conflict):
     """Another control runs in this home."""
@@ -63,7 +66,8 @@ class Home:
         """Make the folder, or check that it is nobody else's.
 
         Raises:
-            InvalidInput: it belongs to somebody else, is open to others, or cannot be made.
+            InvalidInput: it belongs to somebody else, is open to others, holds other things, or
+                cannot be made.
         """
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -74,6 +78,11 @@ class Home:
             raise InvalidInput(f"Bruk's home {self.path} belongs to another user; choose another with --home")
         if status.st_mode & 0o077:
             raise InvalidInput(f"Bruk's home {self.path} is open to other users: run 'chmod 700 {self.path}'")
+        entries = {entry.name for entry in self.path.iterdir()}
+        if entries - BEFORE_FIRST_START and not self.signing_key.exists():
+            raise InvalidInput(
+                f"{self.path} has other things in it and is no home of Bruk: give an empty folder with --home"
+            )
         for folder in (self.keys, self.artifacts, self.logs, self.path / "sites", self.path / "gateways"):
             folder.mkdir(mode=0o700, exist_ok=True)
 

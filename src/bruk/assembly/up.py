@@ -141,7 +141,7 @@ def _welcome(home: Home, at: Address, login_url: str, empty: bool) -> str:
     if empty:
         text += (
             "\nIt has no site yet. In another terminal, with the country and grid zone of this machine:"
-            "\n  bruk site add here --country FR --zone FR"
+            f"\n  bruk --home {home.path} site add here --country FR --zone FR"
         )
     return text
 

@@ -75,6 +75,9 @@ def tenant_add(
     if json:
         output.show_json(tenant)
     else:
+        law = tenant.residency
+        if not (law.countries or law.operators or law.sites):
+            output.say("Its work and data may be anywhere; 'bruk tenant set' with --country narrows that.")
         output.say(f"Tenant {tenant.name} added. Next: 'bruk project add {tenant.name} NAME'.")
 
 

@@ -36,7 +36,8 @@ def project_of(actor: Actor, project: str | None) -> str:
     chosen = project or actor.project
     if chosen is None:
         raise InvalidInput(
-            "say for which project: 'project' is missing and your login belongs to none", field="project"
+            "say for which project (--project tenant/name, or BRUK_PROJECT): your login belongs to none",
+            field="project",
         )
     return chosen
 

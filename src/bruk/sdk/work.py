@@ -57,16 +57,18 @@ class Workloads:
         return self._transport.load(WorkloadView, self._transport.get(f"/workloads/{segment(workload)}"))
 
     def find(self, reference: str) -> str:
-        """The identifier of the workload with this identifier, or of the newest with this name.
+        """The identifier of the workload with this identifier, or of the newest with this name; one that
+        is still open goes before any that has ended.
 
         Raises:
             NotFound: there is none.
         """
         if re.fullmatch(r"[a-z]+_[A-Za-z0-9_-]+", reference):
             return reference
-        for item in self.list():
-            if item.workload.name == reference:
-                return item.workload.id
+        named = [item.workload for item in self.list() if item.workload.name == reference]
+        if named:
+            # The list is newest first, and sorting keeps that order among equals.
+            return min(named, key=lambda workload: workload.outcome is not Outcome.OPEN).id
         raise NotFound(
             f"There is no job or endpoint {reference!r}. 'bruk ps --all' lists what there is.",
             workload=reference,

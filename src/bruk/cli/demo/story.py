@@ -58,6 +58,7 @@ def demo(home: Path | None, *, once: bool, json: bool) -> None:
             print(json_format.dumps(story.summary), flush=True)
         if once:
             leave(story)
+            screen.say(f"Its home stays in {chosen}; remove it when you have looked around.")
             return
         screen.console.print(f"   Console  {scene.login_url}  (this link works once)")
         screen.console.print(f"   Gateway  {scene.gateway_url}/v1   home {chosen}")
