@@ -1,6 +1,5 @@
 """Routes of the switch, the ledger, invoices, the audit log and the public keys."""
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, BackgroundTasks, Query, Response
@@ -8,13 +7,13 @@ from fastapi.responses import FileResponse
 
 from bruk.api.door import Caller, ControlOf, OnceOf
 from bruk.api.page import Page, WindowOf, number_after, page_of
-from bruk.control import authorise, invoices, switch
+from bruk.control import authorise, evidence, invoices, switch
 from bruk.control.control import Control
 from bruk.model.ledger import AuditEntry, LedgerEntry
 from bruk.model.switch import HoldScope
 from bruk.reports.invoice_view import invoice_csv, invoice_html, invoice_text
 from bruk.reports.receipt_view import receipt_html, receipt_text
-from bruk.seal import SignedDocument, write_export
+from bruk.seal import SignedDocument
 from bruk.store import records
 from bruk.wire import codec
 from bruk.wire.answers import SwitchState
@@ -134,11 +133,7 @@ def export_audit(control: ControlOf, caller: Caller, later: BackgroundTasks) -> 
 
 
 def _export(control: Control, caller: Caller, chain: str, later: BackgroundTasks) -> FileResponse:
-    authorise.audit(caller, f"export the {chain}")
-    path = Path(control.home) / f"{control.clock.new_id('export')}.jsonl"
-    with control.read() as connection:
-        head = records.head(connection, chain)
-        write_export(path, head, records.chain(connection, chain), control.key, control.clock.now_ms())
+    path = evidence.export(control, caller, chain)
     later.add_task(path.unlink)
     return FileResponse(path, media_type="application/jsonl", filename=f"{chain}.jsonl", background=later)
 

@@ -2,13 +2,14 @@
 
 import asyncio
 import contextlib
-import ctypes
 import logging
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+
+from bruk.engines.local.child import PR_SET_PDEATHSIG, prctl
 
 log = logging.getLogger(__name__)
 
@@ -17,7 +18,6 @@ PAUSE_S_MAX = 30.0
 # A child that ran for so long before it ended had started well, so its pause begins anew.
 WELL_S = 60.0
 END_S = 20.0
-_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
 class Children:
@@ -94,10 +94,7 @@ class Children:
             raise
 
 
-_LIBC = ctypes.CDLL(None, use_errno=True)
-
-
 def _die_with_parent() -> None:
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     # Signals of the terminal go to the parent alone, which ends its children in order.
     os.setpgid(0, 0)

@@ -20,9 +20,6 @@ log = logging.getLogger(__name__)
 
 BACKOFF_MS = 5_000
 BACKOFF_MS_MAX = 300_000
-# Exit status of a run whose inputs could not be staged or whose command could not be started: the
-# site's failure, not the job's own code.
-_NEVER_STARTED = (125, 126)
 
 
 def step_reconcile(control: Control) -> bool:

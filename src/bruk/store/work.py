@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 from bruk.model.plan import Placement, Waiting
 from bruk.model.reason import Reason
 from bruk.model.run import Run
-from bruk.model.workload import EndpointSpec, JobSpec, Outcome, Workload, WorkloadKind
+from bruk.model.workload import Outcome, Workload, WorkloadKind
 from bruk.store import rows
 from bruk.store.tables import run, waiting, workload
 from bruk.wire import codec
@@ -38,8 +38,7 @@ class RunRecord:
 
 
 def _workload(row: Row[Any]) -> Workload:
-    shape = JobSpec if row.kind == WorkloadKind.JOB else EndpointSpec
-    return rows.to_value(Workload, row, spec=codec.load(shape, row.spec))
+    return rows.to_value(Workload, row)
 
 
 def _record(row: Row[Any]) -> RunRecord:
