@@ -11,8 +11,12 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from bruk.model.errors import BrukError
+
+if TYPE_CHECKING:
+    import _csv
 
 TABLES = (
     "accelerators",
@@ -92,14 +96,14 @@ def parse_table(text: str, file_name: str) -> Mapping[str, Mapping[str, Row]]:
         DataTableBroken: when a column is missing, a cell is empty or a value stands twice.
     """
     reader = csv.reader(io.StringIO(text))
-    header = next(reader, [])
+    header = _cells(reader, file_name) or []
     if tuple(header[1:]) != _COLUMNS:
         raise DataTableBroken(
             f"{file_name}, line 1: the columns must be a subject and then {', '.join(_COLUMNS)}; "
             f"found {', '.join(header) or 'nothing'}."
         )
     subjects: dict[str, dict[str, Row]] = {}
-    for cells in reader:
+    while (cells := _cells(reader, file_name)) is not None:
         where = f"{file_name}, line {reader.line_num}"
         if len(cells) != len(header) or not all(cell.strip() for cell in cells):
             raise DataTableBroken(f"{where}: every one of {', '.join(header)} needs a value. Fill the row.")
@@ -109,3 +113,11 @@ def parse_table(text: str, file_name: str) -> Mapping[str, Mapping[str, Row]]:
             raise DataTableBroken(f"{where}: {row.quantity} of {row.subject} stands twice. Keep one.")
         rows[row.quantity] = row
     return MappingProxyType({subject: MappingProxyType(rows) for subject, rows in subjects.items()})
+
+
+def _cells(reader: "_csv.Reader", file_name: str) -> list[str] | None:
+    """The next line's cells, None at the end."""
+    try:
+        return next(reader, None)
+    except csv.Error as error:
+        raise DataTableBroken(f"{file_name}, line {reader.line_num}: {error}. Mend the line.") from None

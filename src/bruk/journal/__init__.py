@@ -20,9 +20,10 @@ from bruk.journal.errors import (
     JournalRecordTooLarge,
 )
 from bruk.journal.frame import RECORD_BYTES_MAX, Record
-from bruk.journal.journal import Journal, OpenReport
+from bruk.journal.journal import KEEP_BYTES, Journal, OpenReport
 
 __all__ = [
+    "KEEP_BYTES",
     "RECORD_BYTES_MAX",
     "Journal",
     "JournalClosed",

@@ -34,9 +34,14 @@ from bruk.journal.frame import RECORD_BYTES_MAX, Record
 from bruk.journal.position import Position
 from bruk.journal.segment import Segment, TornTail, cut_behind_last, list_segments, read_records, recover
 from bruk.journal.writer import Writer
+from bruk.model.jsontext import parse_json
 
 SEGMENT_BYTES = 16 * 1024 * 1024
 PENDING_BYTES_MAX = 64 * 1024 * 1024
+# What owners of usage keep of what was handed over: days of it, for a control that was restored from a
+# backup [bytes].
+KEEP_BYTES = 64 * 1024 * 1024
+KEPT_SEGMENTS_MAX = 256
 _ID_FILE = "journal.json"
 
 
@@ -65,6 +70,7 @@ class Journal:
         writer: Writer,
         salt: bytes,
         report: OpenReport,
+        keep_bytes: int,
     ) -> None:
         self.folder = folder
         self.journal_id = journal_id
@@ -73,6 +79,7 @@ class Journal:
         self._position = position
         self._writer = writer
         self._salt = salt
+        self._keep_bytes = keep_bytes
         self._closing = threading.Lock()
         self._closed = False
 
@@ -84,6 +91,7 @@ class Journal:
         new_id: str,
         segment_bytes: int = SEGMENT_BYTES,
         pending_bytes_max: int = PENDING_BYTES_MAX,
+        keep_bytes: int = 0,
     ) -> Journal:
         """Open the journal in this folder, creating both if they are missing.
 
@@ -91,6 +99,8 @@ class Journal:
             the Clock.
         :param segment_bytes: size at which a new file is begun [bytes].
         :param pending_bytes_max: how much may wait in memory to be written [bytes].
+        :param keep_bytes: how much of what was handed over is kept for a receiver that was set back to an
+            older state and asks again [bytes]; see `oldest_seq`.
         :raises JournalLocked: if it is open already.
         :raises JournalCorrupt: if a record that was durable cannot be read.
         :raises JournalFull: if the disk refuses what opening has to write.
@@ -110,12 +120,12 @@ class Journal:
                 salt = _salt(journal_id)
                 position = Position.open(folder / "position", salt)
                 undo.callback(position.close)
-                segments, report = _recover(folder, salt, position.seq, created)
+                segments, report = _recover(folder, salt, position.seq, created, keep_bytes)
             except OSError as error:
                 raise _refused(folder, error) from error
             writer = Writer(folder, salt, segments, report.last_seq, segment_bytes, pending_bytes_max)
             undo.pop_all()
-        return cls(folder, journal_id, lock, position, writer, salt, report)
+        return cls(folder, journal_id, lock, position, writer, salt, report, keep_bytes)
 
     @property
     def durable_seq(self) -> int:
@@ -126,6 +136,13 @@ class Journal:
     def acknowledged_seq(self) -> int:
         """The handed-over position: every record up to it has been acknowledged."""
         return self._position.seq
+
+    @property
+    def oldest_seq(self) -> int:
+        """The number from which on every durable record can still be read, handed over or not."""
+        with self._writer.lock:
+            segments = self._writer.segments
+            return segments[0].first_seq if segments else self.acknowledged_seq + 1
 
     @property
     def flushes(self) -> int:
@@ -226,6 +243,7 @@ class Journal:
                     if self._writer.is_open(segments[done]):
                         break
                     done += 1
+                done -= _kept(segments[:done], self._keep_bytes)
                 deleted = segments[:done]
                 del segments[:done]
             for segment in deleted:
@@ -252,10 +270,22 @@ class Journal:
         self.close()
 
 
+def _kept(done: list[Segment], keep_bytes: int) -> int:
+    """How many of these segments, counted from the newest, together are within ``keep_bytes`` [bytes]."""
+    count, total_bytes = 0, 0
+    for segment in reversed(done[-KEPT_SEGMENTS_MAX:]):
+        with contextlib.suppress(OSError):
+            total_bytes += segment.path.stat().st_size
+        if total_bytes > keep_bytes:
+            break
+        count += 1
+    return count
+
+
 def _recover(
-    folder: Path, salt: bytes, acknowledged_seq: int, created: bool
+    folder: Path, salt: bytes, acknowledged_seq: int, created: bool, keep_bytes: int
 ) -> tuple[list[Segment], OpenReport]:
-    """Check every record, cut off a torn tail, and delete the segments that were handed over whole."""
+    """Check every record that waits, cut off a torn tail, and delete what was handed over and is not kept."""
     segments = list_segments(folder, salt)
     torn_tail = None
     last_seq = acknowledged_seq
@@ -268,13 +298,17 @@ def _recover(
         last_seq = max([acknowledged_seq, *(segment.last_seq for segment in segments if not segment.empty)])
     waiting = 0
     for segment in segments:
+        if segment.last_seq <= acknowledged_seq:
+            continue  # Its damage would be no reason not to begin: the receiver has all of it.
         for record in read_records(segment, salt, segment.last_seq):
             waiting += record.seq > acknowledged_seq
     if segments and segments[-1].empty:
         # Without it nothing would say any more where the segment before it ends.
         for segment in [segment for segment in segments if not segment.empty][-1:]:
             cut_behind_last(segment, salt)
-    kept = [segment for segment in segments if not segment.empty and segment.last_seq > acknowledged_seq]
+    full = [segment for segment in segments if not segment.empty]
+    done = [segment for segment in full if segment.last_seq <= acknowledged_seq]
+    kept = full[len(done) - _kept(done, keep_bytes) :]
     for segment in segments:
         if segment not in kept:
             segment.path.unlink()
@@ -296,7 +330,7 @@ def _create(folder: Path, journal_id: str) -> str:
 
 def _read_id(path: Path) -> str:
     try:
-        document = json.loads(path.read_bytes())
+        document = parse_json(path.read_bytes())
         if document["format"] == 1 and isinstance(document["journal_id"], str) and document["journal_id"]:
             return str(document["journal_id"])
     except (ValueError, TypeError, KeyError) as error:

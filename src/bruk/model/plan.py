@@ -8,7 +8,11 @@ from bruk.model.run import DeviceSet
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A place that was considered, with its score; lower is better."""
+    """A place that was considered, with its score; lower is better.
+
+    Attributes:
+        nodes: empty where they are not for the caller to know.
+    """
 
     site: str
     nodes: tuple[str, ...]
@@ -34,8 +38,25 @@ class Placement:
 
 
 @dataclass(frozen=True, slots=True)
+class Cap:
+    """Let this run draw so many percent less than at full power; 0: no less."""
+
+    run: str
+    percent: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shortfall:
+    """A site draws so much above its power limit, and nothing there may give way [W]."""
+
+    site: str
+    watts: int
+
+
+@dataclass(frozen=True, slots=True)
 class Eviction:
-    """Stop this run, for that pending item."""
+    """Stop this run, for that pending item; for none, where its site must draw less power."""
 
     run: str
     for_pending: str
@@ -59,3 +80,5 @@ class Plan:
     placements: tuple[Placement, ...] = ()
     evictions: tuple[Eviction, ...] = ()
     waiting: tuple[Waiting, ...] = ()
+    caps: tuple[Cap, ...] = ()
+    shortfalls: tuple[Shortfall, ...] = ()

@@ -11,6 +11,7 @@ class ReasonCode(StrEnum):
     SITE_CHOICE = "site_choice"  # the workload itself asked for sites that do not exist or refuse
     HELD = "held"  # a hold stands
     SITE_AWAY = "site_away"  # the agent of every possible site is away
+    NETWORK = "network"  # it declares destinations that no site's operator allows, or keeps runs to
     ISOLATION = "isolation"  # the site cannot keep two tenants apart and nobody accepted that
     ACCELERATOR = "accelerator"  # no node has the asked accelerator
     NODE_HEALTH = "node_health"  # nodes are drained or unhealthy
@@ -21,6 +22,8 @@ class ReasonCode(StrEnum):
     QUOTA = "quota"  # the project holds as many devices as it may
     BACKOFF = "backoff"  # waiting after a failed attempt
     INPUTS = "inputs"  # an input does not exist yet
+    POWER = "power"  # its site would draw more than its power limit
+    DEFERRED = "deferred"  # its deadline leaves time, and there are greener hours
     CAPACITY = "capacity"  # everything that would do is in use
 
 
@@ -45,6 +48,8 @@ class Reason:
         advice: what to do; following it unblocks the workload.
         sites: site by site.
         not_before_ms: earliest moment at which something is known to change; None if unknown.
+        room_by_ms: when there is room by the time limits of what runs, unless work ends early or
+            others go first [ms]; None if unknown.
     """
 
     code: ReasonCode
@@ -52,3 +57,4 @@ class Reason:
     advice: str
     sites: tuple[SiteRefusal, ...] = ()
     not_before_ms: int | None = None
+    room_by_ms: int | None = None

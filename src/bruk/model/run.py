@@ -21,6 +21,7 @@ class StopReason(StrEnum):
     BUDGET = "budget"  # its project's budget or grant is used up
     TIME_LIMIT = "time_limit"
     SCALED = "scaled"  # the endpoint wants fewer replicas, or is being replaced
+    POWER = "power"  # its site must draw less power
     DRAINED = "drained"  # its node is being emptied
 
 

@@ -29,6 +29,19 @@ class Isolation(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class PowerLimit:
+    """The most power that a site may draw in some time, cooling and losses included.
+
+    Attributes:
+        from_ms, until_ms: when it holds, the end not included [ms]; None: for good.
+    """
+
+    watts: int
+    from_ms: int = 0
+    until_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """A place under one jurisdiction with one engine.
 
@@ -41,8 +54,10 @@ class Site:
         pue_source: where that figure comes from; ``assumed`` if nobody measured it.
         cut_off: what running work does when control is away past the lease.
         lease_ms: how long the agent may act on what it last heard [ms].
-        isolation_accepted: the operator accepted in writing that tenants share this site without
-            isolation between their runs.
+        network: destinations that jobs may declare there (``model.egress``), as its agent reports them.
+        isolation_acceptance: the words in which the operator accepted that tenants share this site
+            without isolation between their runs; empty: not accepted.
+        power_limits: what it may draw and when; the least that holds counts.
     """
 
     name: str
@@ -56,8 +71,30 @@ class Site:
     cut_off: CutOffPolicy = CutOffPolicy.CONTINUE
     lease_ms: int = 60_000
     isolation: Isolation = Isolation.NONE
-    isolation_accepted: bool = False
+    network: tuple[str, ...] = ()
+    isolation_acceptance: str = ""
     created_at_ms: int = 0
+    power_limits: tuple[PowerLimit, ...] = ()
+
+    def power_limit_w(self, at_ms: int) -> int | None:
+        """The least of the limits that hold at an instant [W]; None: there is none."""
+        return self.least_power_limit_w(at_ms, at_ms)
+
+    def least_power_limit_w(self, from_ms: int, until_ms: int) -> int | None:
+        """The least limit that holds at any instant from one to another [W]; None: there is none."""
+        return min(
+            (
+                limit.watts
+                for limit in self.power_limits
+                if limit.from_ms <= until_ms and (limit.until_ms is None or from_ms < limit.until_ms)
+            ),
+            default=None,
+        )
+
+    @property
+    def isolation_accepted(self) -> bool:
+        """Whether tenants may share the site although nothing keeps their runs apart."""
+        return bool(self.isolation_acceptance)
 
 
 class NodeHealth(StrEnum):

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from bruk.model.inspection import OperatorAccess
+
 
 @dataclass(frozen=True, slots=True)
 class Residency:
@@ -52,6 +54,10 @@ class Tenant:
         weight: share in fair scheduling relative to other tenants.
         budget_microeur: most that may be spent; None means the tenant pays what it uses.
         grant_device_ms: device time granted; None means not limited by a grant.
+        operator_access: what must be before operators look at its content; its administrators say.
+        quota_devices: devices that it is entitled to; None means not limited.
+        borrow_devices: how many more it may hold while other tenants leave them idle; what it has
+            borrowed is taken back by preemption.
     """
 
     name: str
@@ -61,6 +67,9 @@ class Tenant:
     budget_microeur: int | None = None
     grant_device_ms: int | None = None
     created_at_ms: int = 0
+    operator_access: OperatorAccess = OperatorAccess.AUDITED
+    quota_devices: int | None = None
+    borrow_devices: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +79,8 @@ class Project:
     Attributes:
         id: ``tenant/name``.
         residency: narrows the tenant's.
-        quota_devices: most devices held at once; None means not limited.
+        quota_devices: devices that it is entitled to; None means not limited.
+        borrow_devices: how many more it may hold while other projects of its tenant leave them idle.
     """
 
     tenant: str
@@ -80,6 +90,7 @@ class Project:
     quota_devices: int | None = None
     budget_microeur: int | None = None
     created_at_ms: int = 0
+    borrow_devices: int = 0
 
     @property
     def id(self) -> str:
@@ -107,6 +118,11 @@ class User:
     disabled: bool = False
     created_at_ms: int = 0
 
+    @property
+    def runs_the_platform(self) -> bool:
+        """Whether this is an operator of the whole platform who may come in."""
+        return self.role is Role.OPERATOR and self.tenant is None and self.site is None and not self.disabled
+
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
@@ -115,6 +131,8 @@ class ApiKey:
     Attributes:
         prefix: the first characters of the secret, so that people can tell keys apart.
         secret_hash: SHA-256 of the whole secret, hex.
+        old_secret_hash, old_until_ms: the secret before the last rotation, and when it ends [ms].
+        last_used_at_ms: to within a minute or so [ms].
     """
 
     id: str
@@ -125,6 +143,15 @@ class ApiKey:
     created_at_ms: int
     expires_at_ms: int | None = None
     disabled: bool = False
+    old_secret_hash: str | None = None
+    old_until_ms: int | None = None
+    last_used_at_ms: int | None = None
+
+    def ends_at_ms(self, secret_hash: str) -> int | None:
+        """When the secret of this hash, one of the key's two, ends; None: never [ms]."""
+        if secret_hash == self.secret_hash or self.old_until_ms is None:
+            return self.expires_at_ms
+        return min(self.old_until_ms, self.expires_at_ms or self.old_until_ms)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ class Resources:
         accelerators: model names that will do; empty means any.
         cpu_milli: cores beside the devices, per node [thousandths]; 0 means the slot's own.
         memory_bytes: memory beside the devices, per node [bytes]; 0 means the slot's own.
+        device_milli: of each device [thousandths]; less than 1000 shares one device with others.
     """
 
     nodes: int = 1
@@ -31,6 +32,7 @@ class Resources:
     accelerators: tuple[str, ...] = ()
     cpu_milli: int = 0
     memory_bytes: int = 0
+    device_milli: int = 1000
 
     @property
     def devices_total(self) -> int:
@@ -63,6 +65,8 @@ class JobSpec:
         config: the recipe's configuration.
         inputs: name to artifact id; found under ``BRUK_DATA_DIR/name``.
         outputs: names under ``BRUK_OUTPUT_DIR`` kept as artifacts when the run succeeds.
+        network: destinations beyond its own loopback that it may reach, each ``host:port`` as
+            ``egress.parse`` reads it; a site starts it only if its operator allows them all.
         model: register the output of this name as a model under this id.
         evaluates: the model id that an evaluation job is about.
         sites: sites that the tenant asks for; empty means any that its law allows.
@@ -83,6 +87,7 @@ class JobSpec:
     resources: Resources = field(default_factory=Resources)
     inputs: dict[str, str] = field(default_factory=dict)
     outputs: tuple[str, ...] = ()
+    network: tuple[str, ...] = ()
     model: str = ""
     evaluates: str = ""
     sites: tuple[str, ...] = ()

@@ -15,6 +15,7 @@ from bruk.seal.errors import (
     ChainBroken,
     DocumentMalformed,
     ExportUnreadable,
+    HandoverForked,
     KeyFileExists,
     KeyFileMalformed,
     KeyFileMissing,
@@ -25,6 +26,7 @@ from bruk.seal.errors import (
     SignatureInvalid,
 )
 from bruk.seal.export import write_export
+from bruk.seal.handover import Handover, handovers_from
 from bruk.seal.keyring import Keyring, PinnedKey
 from bruk.seal.keys import PublicKey, SigningKey
 from bruk.seal.report import Problem, Trust, VerifyReport
@@ -38,6 +40,8 @@ __all__ = [
     "DocumentMalformed",
     "Entry",
     "ExportUnreadable",
+    "Handover",
+    "HandoverForked",
     "Head",
     "KeyFileExists",
     "KeyFileMalformed",
@@ -60,6 +64,7 @@ __all__ = [
     "digest",
     "empty_head",
     "extend",
+    "handovers_from",
     "parse_canonical",
     "sha256_hex",
     "verify_document",

@@ -72,6 +72,17 @@ class KeyUnknown(SealError):
         self.key_id = key_id
 
 
+class HandoverForked(SealError):
+    """Two hand-over statements of one key contradict each other: somebody else held the key."""
+
+    code = "handover_forked"
+    kind = ErrorKind.FORBIDDEN
+
+    def __init__(self, message: str, *, key_id: str) -> None:
+        super().__init__(message, key_id=key_id)
+        self.key_id = key_id
+
+
 class SignatureInvalid(SealError):
     """A signature does not fit the bytes it stands for."""
 

@@ -1,6 +1,7 @@
 """A chain as a file that can be verified without us: JSON Lines, every line canonical.
 
-Line 1 is the header `{export, chain, keys, exported_at_ms, count}`; then one line per entry
+Line 1 is the header `{export, chain, keys, handovers, exported_at_ms, count}`, `handovers` being the
+statements by which the signing key followed those before it; then one line per entry
 `{seq, prev, hash, body}`; the last line is a signed document of kind `chain_export` whose body holds the
 checkpoint of the head and the SHA-256 of the header line. So every byte of the file is covered by a hash or a
 signature.
@@ -19,10 +20,11 @@ from typing import BinaryIO
 from bruk.seal.canonical import canonical_bytes, sha256_hex
 from bruk.seal.chain import Entry, Head, check_next, empty_head
 from bruk.seal.errors import ChainBroken, SealError
-from bruk.seal.keys import PublicKey, SigningKey
+from bruk.seal.handover import Handover
+from bruk.seal.keys import SigningKey
 from bruk.seal.signed import Checkpoint, SignedDocument
 
-EXPORT_VERSION = 1
+EXPORT_VERSION = 2
 EXPORT_KIND = "chain_export"
 LINE_BYTES_MAX = 4 * 1024 * 1024
 
@@ -33,7 +35,7 @@ def write_export(
     entries: Iterable[Entry],
     key: SigningKey,
     at_ms: int,
-    older_keys: Sequence[PublicKey] = (),
+    handovers: Sequence[Handover] = (),
 ) -> Checkpoint:
     """Write entries 1 to `head.seq` of a chain to a new file of mode 0600, and return the checkpoint that
     ends it.
@@ -42,7 +44,7 @@ def write_export(
 
     :param entries: the chain's entries from the first on; read once, one at a time, and not beyond `head`.
     :param at_ms: the time of the export [ms since the epoch, UTC].
-    :param older_keys: public keys that signed earlier stretches, listed in the header beside the signing one.
+    :param handovers: the statements by which the signing key followed those before it.
     :raises ChainBroken: if the entries do not form the chain that ends in `head`.
     :raises SealError: if an entry's line would be longer than 4 MiB.
     :raises OSError: if the disk refuses; an older file of that name is left as it was.
@@ -52,7 +54,7 @@ def write_export(
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            checkpoint = _write(file, head, entries, key, at_ms, older_keys)
+            checkpoint = _write(file, head, entries, key, at_ms, handovers)
             file.flush()
             os.fsync(file.fileno())
         os.replace(draft, path)
@@ -67,14 +69,14 @@ def _write(
     entries: Iterable[Entry],
     key: SigningKey,
     at_ms: int,
-    older_keys: Sequence[PublicKey],
+    handovers: Sequence[Handover],
 ) -> Checkpoint:
-    public_keys = [key.public_key, *(older for older in older_keys if older != key.public_key)]
     header = canonical_bytes(
         {
             "export": EXPORT_VERSION,
             "chain": head.chain,
-            "keys": [public_key.text for public_key in public_keys],
+            "keys": [key.public_key.text],
+            "handovers": [item.document() for item in handovers],
             "exported_at_ms": at_ms,
             "count": head.seq,
         }

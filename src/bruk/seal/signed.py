@@ -66,7 +66,8 @@ class Checkpoint:
         :raises KeyUnknown: if its key is not trusted there.
         :raises SignatureInvalid: if the signature does not fit.
         """
-        keyring.for_chain(self.key_id, self.chain, self.seq).verify(self._message(), self.signature)
+        key = keyring.for_chain(self.key_id, self.chain, self.seq, self.at_ms)
+        key.verify(self._message(), self.signature)
 
     def _statement(self) -> dict[str, Any]:
         return {
@@ -85,8 +86,9 @@ class Checkpoint:
 class SignedDocument:
     """A receipt, invoice or lease: `body` of a `kind`, signed.
 
-    When the body has a field `checkpoint` it is the document of a `Checkpoint`; it is checked together with
-    the document, and the document's key must be trusted for the entry that the checkpoint names.
+    When the body has a field `checkpoint` it is the document of a `Checkpoint` (`checkpoints`: a list of
+    them); each is checked together with the document, and the document's key must be trusted for the entry
+    that it names.
     """
 
     kind: str
@@ -111,6 +113,18 @@ class SignedDocument:
         """
         field = self.body.get("checkpoint")
         return None if field is None else Checkpoint.from_document(field)
+
+    @property
+    def places(self) -> tuple[Checkpoint, ...]:
+        """Every checkpoint in the body, of its fields `checkpoint` and `checkpoints`.
+
+        :raises DocumentMalformed: if a field is there but holds no checkpoint, or no list of them.
+        """
+        several = self.body.get("checkpoints", [])
+        if not isinstance(several, list):
+            raise DocumentMalformed("A document's checkpoints are a list.")
+        one = self.checkpoint
+        return (*([] if one is None else [one]), *(Checkpoint.from_document(item) for item in several))
 
     def document(self) -> dict[str, Any]:
         """Return the signed document as JSON."""
@@ -146,17 +160,33 @@ class SignedDocument:
     def check(self, keyring: Keyring) -> None:
         """Check the signature, and the checkpoint inside if there is one.
 
-        :raises KeyUnknown: if a key is not trusted, or not for the checkpoint's entry.
+        What a key that was rotated out signed must show when: it names an entry that was there before, and
+        no time that its body states (`at_ms`, `..._at_ms`) is later. Whoever still holds such a key can
+        repeat an old checkpoint and an old time; only the chain itself then shows that nothing of the kind
+        was ever issued.
+
+        :raises KeyUnknown: if a key is not trusted, or not for the checkpoint's entry, or not then.
         :raises SignatureInvalid: if a signature does not fit.
         :raises DocumentMalformed: if the body's checkpoint is none.
         """
-        checkpoint = self.checkpoint
-        if checkpoint is None:
-            key = keyring.by_id(self.key_id)
-        else:
+        places = self.places
+        keys = [keyring.current(self.key_id)] if not places else []
+        for checkpoint in places:
             checkpoint.check(keyring)
-            key = keyring.for_chain(self.key_id, checkpoint.chain, checkpoint.seq)
-        key.verify(self._message(), self.signature)
+            at_ms = max(checkpoint.at_ms, self._stated_ms())
+            keys.append(keyring.for_chain(self.key_id, checkpoint.chain, checkpoint.seq, at_ms))
+        keys[0].verify(self._message(), self.signature)
+
+    def _stated_ms(self) -> int:
+        """The latest time that the body states at its first level [ms]; 0 if it states none."""
+        return max(
+            (
+                at_ms
+                for name, at_ms in self.body.items()
+                if (name == "at_ms" or name.endswith("_at_ms")) and type(at_ms) is int
+            ),
+            default=0,
+        )
 
     def _message(self) -> bytes:
         return _DOCUMENT_CONTEXT + canonical_bytes(

@@ -16,12 +16,17 @@ from bruk.seal.canonical import parse_canonical, sha256_hex
 from bruk.seal.chain import Entry, Head, check_next, empty_head
 from bruk.seal.errors import ChainBroken, DocumentMalformed, ExportUnreadable, SealError
 from bruk.seal.export import EXPORT_KIND, EXPORT_VERSION, LINE_BYTES_MAX
+from bruk.seal.handover import handovers_from
 from bruk.seal.keyring import Keyring
 from bruk.seal.keys import PublicKey
 from bruk.seal.report import Problem, Trust, VerifyReport
 from bruk.seal.signed import Checkpoint, SignedDocument
 
-_HEADER_FIELDS = {"export", "chain", "keys", "exported_at_ms", "count"}
+# Exports of version 1 carry no hand-over statements.
+_HEADER_FIELDS = {
+    1: {"export", "chain", "keys", "exported_at_ms", "count"},
+    EXPORT_VERSION: {"export", "chain", "keys", "handovers", "exported_at_ms", "count"},
+}
 _DOCUMENT_BYTES_MAX = 64 * 1024 * 1024
 
 
@@ -134,7 +139,7 @@ class _ExportCheck:
         header = self._header(self._parse(header_line, seq=None))
         chain, count = header["chain"], header["count"]
         self._report = replace(self._report, chain=chain)
-        keyring = self._pinned_keys if self._pinned_keys is not None else self._keys_of(header)
+        keyring = self._keyring(header)
         expected = self._expected_hashes(chain, keyring)
         head = self._entries(chain, count, expected)
         self._trailer(header_line, head, keyring)
@@ -237,11 +242,8 @@ class _ExportCheck:
             )
 
     def _header(self, document: Any) -> dict[str, Any]:
-        if (
-            not isinstance(document, dict)
-            or set(document) != _HEADER_FIELDS
-            or document["export"] != EXPORT_VERSION
-        ):
+        version = document.get("export") if isinstance(document, dict) else None
+        if type(version) is not int or set(document) != _HEADER_FIELDS.get(version):
             self._fail(
                 "document_malformed", "The first line is no header of an export of this version.", None
             )
@@ -256,9 +258,16 @@ class _ExportCheck:
             self._fail("document_malformed", "The header's chain is no name, or its keys are no list.", None)
         return header
 
-    def _keys_of(self, header: dict[str, Any]) -> Keyring:
+    def _keyring(self, header: dict[str, Any]) -> Keyring:
+        """The pinned keys, else the file's, with those to which its hand-over statements lead."""
         try:
-            return Keyring.of(PublicKey.from_text(str(text)) for text in header["keys"])
+            pinned = self._pinned_keys
+            if pinned is None:
+                pinned = Keyring.of(PublicKey.from_text(str(text)) for text in header["keys"])
+            statements = header.get("handovers", [])
+            if not isinstance(statements, list):
+                raise DocumentMalformed("The header's handovers are no list.")
+            return pinned.following(handovers_from(statements))
         except SealError as error:
             self._fail(error.code, str(error), None)
 

@@ -13,10 +13,18 @@ from bruk.model.artifact import ArtifactKind
 from bruk.model.run import DeviceSet, Observed, RunWanted, StopReason
 from bruk.model.site import CutOffPolicy, Isolation, NodeHealth
 from bruk.model.switch import Acknowledgement, Hold
+from bruk.wire.fields import Destination, Label, NodeName
 
 Count = Annotated[int, Field(ge=0, le=2**62)]
 SCOPES_MAX = 200
 Scopes = Annotated[list[Annotated[str, Field(max_length=200)]], Field(max_length=SCOPES_MAX)]
+# What one node, one site and one run can have at most, as requests for them are bounded; the scheduler counts
+# devices one by one.
+NODE_DEVICES_MAX = 1024
+NODE_CPU_MILLI_MAX = 10**7
+NODE_MEMORY_BYTES_MAX = 2**50
+NODES_MAX = 100_000
+OUTPUTS_MAX = 200
 
 
 class Shape(BaseModel):
@@ -28,22 +36,22 @@ class Shape(BaseModel):
 class NodeReport(Shape):
     """One node as the engine sees it. The country is never the agent's to say."""
 
-    name: str
-    pool: str
-    accelerator: str
-    devices: Count
-    cpu_milli: Count
-    memory_bytes: Count
-    domain: str = ""
+    name: NodeName
+    pool: Label
+    accelerator: Label
+    devices: Annotated[int, Field(ge=0, le=NODE_DEVICES_MAX)]
+    cpu_milli: Annotated[int, Field(ge=0, le=NODE_CPU_MILLI_MAX)]
+    memory_bytes: Annotated[int, Field(ge=0, le=NODE_MEMORY_BYTES_MAX)]
+    domain: Label = ""
     health: NodeHealth = NodeHealth.OK
 
 
 class OutputReport(Shape):
     """An output whose bytes control already has: the agent uploads before it reports."""
 
-    name: str
+    name: Label
     kind: ArtifactKind
-    digest: str
+    digest: Label
     size_bytes: Count
 
 
@@ -58,7 +66,7 @@ class Observation(Shape):
             or before it started), so that its end says nothing about the job.
     """
 
-    run: str
+    run: Label
     generation: int
     observed: Observed
     exit_code: int | None = None
@@ -71,7 +79,7 @@ class Observation(Shape):
     software: str = ""
     progress: dict[str, float | int | str | None] | None = None
     processes: Count = 0
-    outputs: list[OutputReport] = Field(default_factory=list)
+    outputs: list[OutputReport] = Field(default_factory=list, max_length=OUTPUTS_MAX)
     interrupted: bool = False
 
 
@@ -103,20 +111,25 @@ class SyncRequest(Shape):
         journal: persistent identity of the agent's journal, for deduplication of meters.
         known_version: version of the last answer it acted on; control answers at once when
             something newer holds, else when something changes or ``wait_ms`` has passed.
+        network: destinations that the site's operator lets jobs declare.
+        meters_after: ``meters`` follow on this number of the journal without a gap. A control that has
+            less (it was restored from a backup) takes none and says up to where it has them.
         scopes: workloads whose checkpoints the agent keeps and of which it knows no run.
     """
 
-    site: str
-    agent_version: str
-    boot_id: str
-    journal: str
+    site: Label
+    agent_version: Label
+    boot_id: Label
+    journal: Label
     now_ms: Count
     known_version: Count = 0
     wait_ms: Count = 0
-    nodes: list[NodeReport]
+    nodes: list[NodeReport] = Field(max_length=NODES_MAX)
     isolation: Isolation = Isolation.NONE
+    network: list[Destination] = Field(default_factory=list, max_length=1000)
     observations: list[Observation] = Field(default_factory=list)
     meters: list[MeterRecord] = Field(default_factory=list, max_length=5000)
+    meters_after: Count = 0
     acknowledgement: Acknowledgement
     local_hold: Hold | None = None
     scopes: Scopes = Field(default_factory=list)
@@ -137,10 +150,13 @@ class RunOrder(Shape):
     Attributes:
         scope: identity under which checkpoints persist across attempts (the workload's id).
         outputs: names under the output folder to hand over when it ends with status 0.
+        network: destinations that it may reach beyond its own loopback, if the site's operator allows them.
         model: the model it serves or evaluates, for holds on that model; empty if none.
         replica: it serves: give it a port and a key, and watch its ``/health``.
         replica_key: bearer token that the replica must demand.
         time_limit_s: None for replicas.
+        started: control has seen it alive. An agent that does not know it has lost it and says so; it
+            never starts it a second time.
     """
 
     run: str
@@ -159,6 +175,7 @@ class RunOrder(Shape):
     software_reference: str = ""
     inputs: list[InputOrder] = Field(default_factory=list)
     outputs: list[str] = Field(default_factory=list)
+    network: list[str] = Field(default_factory=list)
     attempt: int = 1
     time_limit_s: int | None = None
     grace_s: int = 30
@@ -167,6 +184,7 @@ class RunOrder(Shape):
     replica: bool = False
     replica_key: str = ""
     metered_until_ms: int | None = None
+    started: bool = False
 
 
 class SyncResponse(Shape):

@@ -7,11 +7,13 @@ is missing is an error, never a silent nothing.
 from dataclasses import dataclass, field
 from typing import Any
 
+from bruk.model.inspection import Inspection, InspectionState
 from bruk.model.plan import Candidate
 from bruk.model.reason import Reason, ReasonCode
 from bruk.model.run import DeviceSet, Run
 from bruk.model.site import Site
 from bruk.model.switch import Acknowledgement, Hold
+from bruk.model.tenant import User
 from bruk.model.workload import Workload
 
 
@@ -30,12 +32,120 @@ class SwitchState:
 
 
 @dataclass(frozen=True, slots=True)
+class AccessRequest:
+    """An operator's request to look at a project's content, as it stands.
+
+    Attributes:
+        by: name of the operator who asked.
+    """
+
+    inspection: Inspection
+    state: InspectionState
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeldCredential:
+    """A login link, a session or a token of a person, without its secret.
+
+    Attributes:
+        kind: ``login``, ``session`` or ``token``.
+        source: what it was made by, in words.
+        last_used_at_ms: to within a minute or so [ms].
+        used_here: it is what the caller asks with.
+    """
+
+    id: str
+    kind: str
+    source: str
+    created_at_ms: int
+    expires_at_ms: int
+    last_used_at_ms: int | None = None
+    used_here: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What lets a person in now."""
+
+    user: User
+    held: tuple[HeldCredential, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectKey:
+    """A project's API key as people see it: neither its secret nor what is kept in the secret's place.
+
+    Attributes:
+        prefix: the first characters of the secret, so that people can tell keys apart.
+        old_until_ms: when the secret before the last rotation ends; None: there is none [ms].
+        last_used_at_ms: to within a minute or so [ms].
+    """
+
+    id: str
+    project: str
+    name: str
+    prefix: str
+    created_at_ms: int
+    expires_at_ms: int | None = None
+    disabled: bool = False
+    old_until_ms: int | None = None
+    last_used_at_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeKind:
+    """How many nodes of one kind a site has: what a job can ask for there, and no node's name or state.
+
+    Attributes:
+        nodes: how many there are, whatever their health.
+        devices, cpu_milli, memory_bytes: of each.
+    """
+
+    accelerator: str
+    nodes: int
+    devices: int
+    cpu_milli: int
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKeyStatus:
+    """A key that signs records, or signed them.
+
+    Attributes:
+        until_ms: when the next followed it; None: it signs now [ms].
+        revoked_from_ms: from when on what it signed is not believed, if it was compromised [ms].
+    """
+
+    number: int
+    key_id: str
+    public_key: str
+    from_ms: int
+    until_ms: int | None = None
+    revoked_from_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayStatus:
+    """A gateway as control knows it."""
+
+    name: str
+    site: str
+    created_at_ms: int
+    last_sync_at_ms: int | None = None
+    lease_until_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SiteStatus:
     """A site at a glance.
 
     Attributes:
         connected: its agent has spoken to control within the site's lease.
+        devices_used, runs: by runs that the caller may see; of operators and auditors, all.
         local_hold: standing at the site itself, as its agent reports it.
+        clock_ahead_ms: of its agent, before control's; negative if it is behind, 0 if it hardly differs.
     """
 
     site: Site
@@ -46,17 +156,23 @@ class SiteStatus:
     runs: int
     last_sync_at_ms: int | None = None
     local_hold: dict[str, Any] | None = None
+    clock_ahead_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The platform at a glance."""
+    """The platform at a glance.
+
+    Attributes:
+        now_ms: by control's clock, when it answered; 0 from an older control [ms].
+    """
 
     version: str
     sites: tuple[SiteStatus, ...]
     switch: SwitchState
     gateway_url: str = ""
     gateways: tuple[dict[str, Any], ...] = ()
+    now_ms: int = 0
     counts: dict[str, int] = field(default_factory=dict)
 
 

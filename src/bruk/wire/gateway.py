@@ -135,7 +135,12 @@ class UsageRecord(Shape):
 
 
 class GatewaySync(Shape):
-    """What a gateway sends: usage not yet acknowledged, and what it has carried out."""
+    """What a gateway sends: usage not yet acknowledged, and what it has carried out.
+
+    Attributes:
+        usage_after: ``usage`` follows on this number of the journal without a gap. A control that has
+            less (it was restored from a backup) takes none and says up to where it has it.
+    """
 
     gateway: str
     journal: str
@@ -144,15 +149,18 @@ class GatewaySync(Shape):
     known_version: Count = 0
     wait_ms: Count = 0
     usage: list[UsageRecord] = Field(default_factory=list, max_length=5000)
+    usage_after: Count = 0
     acknowledgement: Acknowledgement
 
 
 class GatewayAnswer(Shape):
     """Control's answer: the signed lease, and up to where the usage is in the ledger.
 
-    ``lease`` is a sealed document (see ``seal``) whose body is a :class:`Lease`.
+    ``lease`` is a sealed document (see ``seal``) whose body is a :class:`Lease`; ``handovers`` are the
+    statements by which the key that signed it followed those before it.
     """
 
     version: Count
     lease: dict[str, object]
     acknowledged_seq: Count
+    handovers: list[dict[str, object]] = Field(default_factory=list)

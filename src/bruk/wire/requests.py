@@ -1,109 +1,40 @@
 """What clients send to ``/api/v1``, with its limits. Each shape makes its domain value.
 
 Numbers are bounded, names checked and unknown fields refused here, at the door, so that commands
-below it see only sound input. A number is a number: neither a text nor a truth value is taken for one.
+below it see only sound input; the types that do so stand in ``fields``.
 """
 
-import math
-from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
 from bruk.model.artifact import Gate, GateRule
-from bruk.model.name import DISPLAY_NAME_LENGTH_MAX, NAME_PATTERN
-from bruk.model.site import CutOffPolicy
+from bruk.model.site import CutOffPolicy, PowerLimit
 from bruk.model.switch import HoldScope
 from bruk.model.tenant import Residency
 from bruk.model.workload import EndpointSpec, JobSpec, Purpose, Resources, Software
 from bruk.wire.agent import Shape
-
-Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
-ProjectId = Annotated[
-    str,
-    StringConstraints(
-        pattern=r"^[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?/[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?$"
-    ),
-]
-
-
-def _printed(text: str) -> str:
-    if any(
-        ord(character) < 32 or 127 <= ord(character) < 160 for character in text if character not in "\t\n\r"
-    ):
-        raise ValueError("control characters are not text")
-    return text
-
-
-def _one_line(text: str) -> str:
-    if "\n" in text or "\t" in text:
-        raise ValueError("this is one line of text, without tabs")
-    return _printed(text)
-
-
-def _without_nul(text: str) -> str:
-    # The kernel ends arguments and variables at a NUL, so what follows it would be lost.
-    if "\0" in text:
-        raise ValueError("a NUL character cannot be handed to a program")
-    return text
-
-
-def _with_program(command: list[str]) -> list[str]:
-    if command and not command[0]:
-        raise ValueError("it begins with the program to start, which is empty here")
-    return command
-
-
-JSON_DEPTH_MAX = 32
-# What every JSON reader keeps exactly (RFC 7493).
-JSON_INTEGER_MAX = 2**53 - 1
-
-
-def sound_json(value: object, depth: int = 0) -> object:
-    """Return a JSON value that can be stored, sealed and sent on as it is.
-
-    Raises:
-        ValueError: it holds NaN or an infinity, an integer beyond 2**53 - 1, a lone surrogate or a
-            NUL character, or is nested more than ``JSON_DEPTH_MAX`` levels deep.
-    """
-    if depth > JSON_DEPTH_MAX:
-        raise ValueError(f"it is nested more than {JSON_DEPTH_MAX} levels deep")
-    if isinstance(value, str):
-        if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
-            raise ValueError("a text holds a NUL character or a lone surrogate")
-    elif isinstance(value, float):
-        if not math.isfinite(value):
-            raise ValueError("NaN and infinities are not JSON numbers")
-    elif isinstance(value, int):
-        if abs(value) > JSON_INTEGER_MAX:
-            raise ValueError("an integer is beyond 2**53 - 1; write it as a text")
-    elif isinstance(value, Mapping):
-        for name, item in value.items():
-            sound_json(name, depth)
-            sound_json(item, depth + 1)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            sound_json(item, depth + 1)
-    return value
-
-
-def _sound_config(config: dict[str, object]) -> dict[str, object]:
-    sound_json(config)
-    return config
-
-
-DisplayName = Annotated[str, StringConstraints(max_length=DISPLAY_NAME_LENGTH_MAX), AfterValidator(_one_line)]
-Argument = Annotated[str, StringConstraints(max_length=100_000), AfterValidator(_without_nul)]
-Flag = Annotated[bool, Field(strict=True)]
-Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
-ShortText = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_printed)]
-Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_./:-]{1,200}$")]
-EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
-Microeur = Annotated[int, Field(strict=True, ge=0, le=10**15)]
-# A million euros for a device-hour or a million tokens; far above any, and low enough that no amount
-# of one entry leaves the exact integers.
-PRICE_MICROEUR_MAX = 10**12
-Millis = Annotated[int, Field(strict=True, ge=0, le=10**14)]
+from bruk.wire.fields import (
+    PRICE_MICROEUR_MAX,
+    Argument,
+    Country,
+    Destination,
+    Devices,
+    DisplayName,
+    EnvName,
+    Flag,
+    Identifier,
+    Microeur,
+    Millis,
+    Name,
+    ProjectId,
+    ShortText,
+    Written,
+    one_line,
+    printed,
+    sound_config,
+    with_program,
+)
 
 
 class ResidencyBody(Shape):
@@ -129,7 +60,24 @@ class SiteBody(Shape):
     pue_source: ShortText = "assumed"
     cut_off: CutOffPolicy = CutOffPolicy.CONTINUE
     lease_ms: Annotated[int, Field(strict=True, ge=1000, le=86_400_000)] = 60_000
-    isolation_accepted: Flag = False
+    isolation_acceptance: Written = ""
+
+
+class PowerLimitBody(Shape):
+    """The most power that a site may draw, cooling and losses included, in some time."""
+
+    watts: Annotated[int, Field(strict=True, ge=0, le=10**11)]
+    from_ms: Millis = 0
+    until_ms: Millis | None = None
+
+    def value(self) -> PowerLimit:
+        return PowerLimit(self.watts, self.from_ms, self.until_ms)
+
+
+class PowerBody(Shape):
+    """All the power limits of a site anew; none: it is not limited."""
+
+    limits: list[PowerLimitBody] = Field(default_factory=list, max_length=1000)
 
 
 class SiteChange(Shape):
@@ -140,7 +88,7 @@ class SiteChange(Shape):
     pue_milli: Annotated[int, Field(strict=True, ge=1000, le=10_000)] = 1500
     pue_source: ShortText = ""
     cut_off: CutOffPolicy = CutOffPolicy.CONTINUE
-    isolation_accepted: Flag = False
+    isolation_acceptance: Written = ""
 
 
 class TenantBody(Shape):
@@ -152,15 +100,19 @@ class TenantBody(Shape):
     weight: Annotated[int, Field(strict=True, ge=1, le=1000)] = 1
     budget_microeur: Microeur | None = None
     grant_device_ms: Millis | None = None
+    quota_devices: Devices | None = None
+    borrow_devices: Devices = 0
 
 
 class TenantChange(Shape):
-    """What may change of a tenant; fields left out stay, and a grant of null is no limit."""
+    """What may change of a tenant; fields left out stay, and a grant or a quota of null is no limit."""
 
     display_name: DisplayName = ""
     residency: ResidencyBody = Field(default_factory=ResidencyBody)
     weight: Annotated[int, Field(strict=True, ge=1, le=1000)] = 1
     grant_device_ms: Millis | None = None
+    quota_devices: Devices | None = None
+    borrow_devices: Devices = 0
 
 
 class ProjectBody(Shape):
@@ -170,7 +122,8 @@ class ProjectBody(Shape):
     name: Name
     display_name: DisplayName = ""
     residency: ResidencyBody = Field(default_factory=ResidencyBody)
-    quota_devices: Annotated[int, Field(strict=True, ge=0, le=10**6)] | None = None
+    quota_devices: Devices | None = None
+    borrow_devices: Devices = 0
     budget_microeur: Microeur | None = None
 
 
@@ -179,7 +132,8 @@ class ProjectChange(Shape):
 
     display_name: DisplayName = ""
     residency: ResidencyBody = Field(default_factory=ResidencyBody)
-    quota_devices: Annotated[int, Field(strict=True, ge=0, le=10**6)] | None = None
+    quota_devices: Devices | None = None
+    borrow_devices: Devices = 0
 
 
 class UserBody(Shape):
@@ -188,6 +142,7 @@ class UserBody(Shape):
     name: DisplayName
     role: Literal["operator", "auditor", "tenant_admin", "member"]
     tenant: Name | None = None
+    site: Name | None = None
 
 
 class KeyBody(Shape):
@@ -202,6 +157,13 @@ class KeyChange(Shape):
 
     disabled: Flag = False
     expires_at_ms: Millis | None = None
+
+
+class GatewayBody(Shape):
+    """A new gateway at a site."""
+
+    name: Name
+    site: Name
 
 
 class PriceBody(Shape):
@@ -238,18 +200,18 @@ class SoftwareBody(Shape):
     """With what the command is started."""
 
     kind: Literal["site", "venv", "container", "apptainer"] = "site"
-    reference: Annotated[str, StringConstraints(max_length=500), AfterValidator(_one_line)] = ""
+    reference: Annotated[str, StringConstraints(max_length=500), AfterValidator(one_line)] = ""
 
 
 class JobSpecBody(Shape):
     """A job; exactly one of ``command`` and ``recipe``."""
 
     purpose: Purpose = Purpose.OTHER
-    command: Annotated[list[Argument], AfterValidator(_with_program)] = Field(
+    command: Annotated[list[Argument], AfterValidator(with_program)] = Field(
         default_factory=list, max_length=1000
     )
     recipe: Literal["", "pretrain", "finetune", "evaluate"] = ""
-    config: Annotated[dict[str, object], AfterValidator(_sound_config)] = Field(
+    config: Annotated[dict[str, object], AfterValidator(sound_config)] = Field(
         default_factory=dict, max_length=500
     )
     env: dict[EnvName, Argument] = Field(default_factory=dict, max_length=500)
@@ -257,6 +219,7 @@ class JobSpecBody(Shape):
     resources: ResourcesBody = Field(default_factory=ResourcesBody)
     inputs: dict[Name, Identifier] = Field(default_factory=dict, max_length=100)
     outputs: list[Name] = Field(default_factory=list, max_length=100)
+    network: list[Destination] = Field(default_factory=list, max_length=100)
     model: Name | Literal[""] = ""
     evaluates: Name | Literal[""] = ""
     sites: list[Name] = Field(default_factory=list, max_length=100)
@@ -278,6 +241,7 @@ class JobSpecBody(Shape):
             resources=self.resources.value(),
             inputs=dict(self.inputs),
             outputs=tuple(self.outputs),
+            network=tuple(dict.fromkeys(self.network)),
             model=self.model,
             evaluates=self.evaluates,
             sites=tuple(self.sites),
@@ -367,7 +331,7 @@ class CreditBody(Shape):
 
     project: ProjectId
     amount_microeur: Annotated[int, Field(strict=True, ge=1, le=10**15)]
-    note: Annotated[str, StringConstraints(min_length=3, max_length=2000), AfterValidator(_printed)]
+    note: Annotated[str, StringConstraints(min_length=3, max_length=2000), AfterValidator(printed)]
 
 
 class LoginBody(Shape):

@@ -36,20 +36,25 @@ def file_mode(mode: int) -> int:
     return 0o755 if mode & stat.S_IXUSR else 0o644
 
 
-def pack(folder: Path, file: BinaryIO) -> None:
+def pack(folder: Path, file: BinaryIO, *, size_bytes_max: int = SIZE_BYTES_MAX) -> None:
     """Write the tar of everything below a folder that nobody writes to meanwhile.
 
     A link to a regular file of the same folder becomes that file's content; any other link is
     refused, for it would carry out what nobody asked for.
 
+    Args:
+        size_bytes_max: most that its files may hold together [bytes], holes and what is linked many
+            times counted as the content that they become.
+
     Raises:
         UnsafeTree: something in it is no file, folder or link within, has a name that is not
-            Unicode, or changes while it is read.
+            Unicode, changes while it is read, or they are too large.
         OSError: reading or writing failed; what was written until then is no tar.
     """
     if not folder.is_dir():
         raise UnsafeTree(f"{folder} is no folder")
     root = folder.resolve(strict=True)
+    left_bytes = size_bytes_max
     with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT, encoding="utf-8") as tar:
         for name, path in sorted(_below(root)):
             member = tarfile.TarInfo(name)
@@ -57,7 +62,8 @@ def pack(folder: Path, file: BinaryIO) -> None:
                 member.type, member.mode = tarfile.DIRTYPE, FOLDER_MODE
                 tar.addfile(member)
             else:
-                _pack_file(tar, member, _real(path, root))
+                _pack_file(tar, member, _real(path, root), left_bytes)
+                left_bytes -= member.size
             tar.members = []  # type: ignore[attr-defined]  # A million of them would fill the memory.
 
 
@@ -181,10 +187,16 @@ def _unreadable(error: OSError) -> NoReturn:
     raise error
 
 
-def _pack_file(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
+def _pack_file(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path, left_bytes: int) -> None:
     with open_regular(path) as content:
         status = os.fstat(content.fileno())
         member.size, member.mode = status.st_size, file_mode(status.st_mode)
+        if member.size > left_bytes:
+            raise UnsafeTree(
+                f"{member.name!r} has {member.size} bytes where {left_bytes} are left: holes, and a file"
+                " linked more than once, count as what they become",
+                name=member.name,
+            )
         try:
             tar.addfile(member, content)
             changed = bool(content.read(1))
