@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bruk.model.plan import Plan
 from bruk.model.reason import ReasonCode as Code
 from bruk.model.run import DeviceSet, Run, RunWanted, StopReason
-from bruk.model.site import Isolation, Node, NodeHealth, Site
+from bruk.model.site import Isolation, Node, NodeHealth, PowerLimit, Site
 from bruk.model.snapshot import Account, Pending, RunFacts, SiteState, Snapshot
 from bruk.model.switch import Hold, HoldScope
 from bruk.model.tenant import Project, Residency, Tenant
@@ -19,6 +19,8 @@ NOW_MS = 1_800_000_000_000
 HOUR_MS = 3_600_000
 PLACES = {"borlange": ("SE", "eco"), "essonne": ("FR", "bruk"), "lumi": ("FI", "csc")}
 ACCELERATORS = ("cpu-slot", "h100-sxm")
+# Nodes, devices on each, thousandths of each.
+SHAPES = [(1, 1, 1000), (1, 2, 1000), (1, 3, 1000), (1, 4, 1000), (2, 2, 1000), (2, 1, 1000), (1, 1, 300)]
 
 
 def node(site="essonne", name="n1", accelerator="cpu-slot", devices=4, **fields):
@@ -26,28 +28,47 @@ def node(site="essonne", name="n1", accelerator="cpu-slot", devices=4, **fields)
     return Node(site, name, accelerator, accelerator, devices, **fields)
 
 
-def site(name="essonne", nodes=(), connected=True, isolation=Isolation.USER, **fields):
+def site(name="essonne", nodes=(), connected=True, isolation=Isolation.USER, carbon=(), **fields):
     country, operator = PLACES[name]
-    return SiteState(
-        Site(name, name.title(), country, country, operator, isolation=isolation, **fields),
-        tuple(nodes),
-        connected,
-    )
+    place = Site(name, name.title(), country, country, operator, isolation=isolation, **fields)
+    return SiteState(place, tuple(nodes), connected, tuple(carbon), NOW_MS)
 
 
-def account(project="acme/lab", residency=None, weight=1, tenant_budget=None, quota=None, **fields):
+def account(
+    project="acme/lab",
+    residency=None,
+    weight=1,
+    tenant_budget=None,
+    quota=None,
+    borrow=0,
+    tenant_quota=None,
+    tenant_borrow=0,
+    **fields,
+):
     tenant_name, name = project.split("/")
     residency = residency or Residency()
     return Account(
-        Project(tenant_name, name, name, quota_devices=quota),
-        Tenant(tenant_name, tenant_name, residency, weight, budget_microeur=tenant_budget),
+        Project(tenant_name, name, name, quota_devices=quota, borrow_devices=borrow),
+        Tenant(
+            tenant_name,
+            tenant_name,
+            residency,
+            weight,
+            budget_microeur=tenant_budget,
+            quota_devices=tenant_quota,
+            borrow_devices=tenant_borrow,
+        ),
         residency,
         **fields,
     )
 
 
 def pending(id="job_1", project="acme/lab", priority=50, age_ms=0, nodes=1, devices=1, **fields):
-    asked = {key: fields.pop(key) for key in ("accelerators", "cpu_milli", "memory_bytes") if key in fields}
+    asked = {
+        key: fields.pop(key)
+        for key in ("accelerators", "cpu_milli", "memory_bytes", "device_milli")
+        if key in fields
+    }
     fields = {"time_limit_ms": HOUR_MS, **fields}
     return Pending(
         id,
@@ -103,9 +124,11 @@ def applied(snapshot: Snapshot, plan: Plan) -> Snapshot:
             item.resources.cpu_milli,
             item.resources.memory_bytes,
             snapshot.now_ms + item.time_limit_ms,
+            item.resources.device_milli,
         )
         price = snapshot.prices_microeur.get(placement.accelerator, snapshot.prices_microeur.get("*"))
-        use_device_ms = item.resources.devices_total * item.time_limit_ms
+        asked = item.resources
+        use_device_ms = -(-asked.devices_total * asked.device_milli * item.time_limit_ms // 1000)
         bound_microeur = -(-price * use_device_ms // HOUR_MS)
         for key, row in accounts.items():
             if row.tenant.name != accounts[item.project].tenant.name:
@@ -168,7 +191,9 @@ def items(draw, id, projects, topics=frozenset(Code)):
         not_before_ms=one(Code.BACKOFF, 0, NOW_MS, NOW_MS + 5500),
         preemptible=draw(st.booleans()),
         inputs_missing=one(Code.INPUTS, (), ("corpus",), ("corpus", "vocabulary")),
+        deadline_at_ms=one(Code.DEFERRED, None, NOW_MS + 3 * HOUR_MS, NOW_MS + 10 * HOUR_MS),
         preferred_site=draw(st.sampled_from(["", "essonne", "borlange"])),
+        network=one(Code.NETWORK, (), ("a.example:443",), ("a.example:443", "b.example:80")),
     )
 
 
@@ -235,7 +260,9 @@ def runs_on(draw, sites):
                     facts[id] = RunFacts(
                         draw(st.sampled_from([10, 50, 75])),
                         draw(st.booleans()),
-                        ends_by_ms=draw(st.sampled_from([NOW_MS + HOUR_MS, None])),
+                        ends_by_ms=draw(st.sampled_from([NOW_MS + HOUR_MS, NOW_MS + 1, NOW_MS - 1, None])),
+                        kept_until_ms=draw(st.sampled_from([None, NOW_MS - 60_000])),
+                        device_milli=draw(st.sampled_from([1000, 1000, 1000, 500])),
                     )
     return runs, facts
 
@@ -260,18 +287,30 @@ def busy_worlds(draw, items_max=8):
     ]
     runs, facts = draw(runs_on(sites))
     projects = ("acme/lab", "acme/web", "bolt/lab")
+    tenants = {name: draw(st.sampled_from([None, 2, 5])) for name in ("acme", "bolt")}
     return world(
         sites,
-        [account(project, weight=draw(st.integers(1, 2))) for project in projects],
+        [
+            account(
+                project,
+                weight=draw(st.integers(1, 2)),
+                quota=draw(st.sampled_from([None, None, 1, 3])),
+                borrow=draw(st.sampled_from([0, 2, 100])),
+                tenant_quota=tenants[project.split("/")[0]],
+                tenant_borrow=100,
+            )
+            for project in projects
+        ],
         [
             pending(
                 f"job_{index}",
                 draw(st.sampled_from(projects)),
                 draw(st.sampled_from([10, 50, 75, 100])),
                 draw(st.sampled_from([0, 1000, 2 * HOUR_MS, 3 * HOUR_MS])),
-                draw(st.sampled_from([1, 1, 2])),
-                draw(st.sampled_from([1, 2, 3, 4])),
+                *(shape := draw(st.sampled_from(SHAPES)))[:2],
+                device_milli=shape[2],
                 cpu_milli=draw(st.sampled_from([0, 0, 500, 3000])),
+                time_limit_ms=draw(st.sampled_from([HOUR_MS, 5 * HOUR_MS, 1])),
                 preferred_site=draw(st.sampled_from(["", "essonne"])),
                 preemptible=draw(st.booleans()),
             )
@@ -279,7 +318,9 @@ def busy_worlds(draw, items_max=8):
         ],
         runs,
         run_facts=facts,
-        order=draw(st.sampled_from(["fair", "fair", "fair", "fifo"])),
+        order=draw(st.sampled_from(["fair", "fair", "fair", "fifo", "sjf"])),
+        placement=draw(st.sampled_from(["bruk", "bestfit"])),
+        backfill=draw(st.sampled_from(["easy", "easy", "conservative", "greedy"])),
     )
 
 
@@ -293,13 +334,21 @@ def strict_worlds(draw, topic=None, items_max=6):
     """Worlds that are difficult in one to three respects, among them the given one."""
     topics = draw(st.sets(st.sampled_from(list(Code)), min_size=1, max_size=2)) | ({topic} - {None})
     projects = ("acme/lab", "acme/web", "bolt/lab")
+    greener = Code.DEFERRED in topics
     sites = [
         site(
             name,
             draw(node_lists(name, topics)),
             Code.SITE_AWAY not in topics or draw(st.booleans()),
-            Isolation.NONE if Code.ISOLATION in topics else Isolation.USER,
-            isolation_accepted=draw(st.sampled_from([False, False, True])),
+            Isolation.NONE
+            if Code.ISOLATION in topics
+            else draw(st.sampled_from([Isolation.USER, Isolation.SANDBOX]))
+            if Code.NETWORK in topics
+            else Isolation.USER,
+            network=draw(st.sampled_from([(), ("*.example:443",), ("*.example:*",)])),
+            isolation_acceptance=draw(st.sampled_from(["", "", "they know each other"])),
+            power_limits=(PowerLimit(draw(st.sampled_from([0, 150, 500]))),) if Code.POWER in topics else (),
+            carbon=[90, *draw(st.lists(st.sampled_from([10, 20, 90]), max_size=8))] if greener else (),
         )
         for name in sorted(PLACES)[: draw(st.sampled_from([2, 1, 3]))]
     ]
@@ -314,6 +363,7 @@ def strict_worlds(draw, topic=None, items_max=6):
         if Code.HELD in topics
         else (),
         prices_microeur=draw(odd_prices) if Code.PRICE in topics else {"*": 1_000_000},
+        device_power_w=dict.fromkeys(ACCELERATORS, 100),
         run_facts=facts,
         order=draw(st.sampled_from(["fair", "fair", "fair", "fifo"])),
     )

@@ -6,6 +6,7 @@ The sentences themselves are followed: names and figures are read out of them.
 import re
 from collections import Counter
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bruk.model.reason import ReasonCode
-from bruk.model.site import NodeHealth
+from bruk.model.site import Isolation, NodeHealth, PowerLimit
 from bruk.scheduler import schedule
 
 CODES = list(ReasonCode)
@@ -75,11 +76,31 @@ def site_away(lab, snapshot, item, advice):
     yield change_site(snapshot, site, lambda state: replace(state, connected=True))
 
 
+def network(lab, snapshot, item, advice):
+    (site,) = found(r"operator of site (\w+)", advice)
+    allowed = (
+        tuple(found(r"allow (.+) in BRUK_EGRESS", advice)[0].split(", ")) if "BRUK_EGRESS" in advice else ()
+    )
+
+    def allow(state):
+        place = replace(state.site, network=(*state.site.network, *allowed))
+        apart = "BRUK_ISOLATION=sandbox" in advice
+        return replace(state, site=replace(place, isolation=Isolation.SANDBOX) if apart else place)
+
+    yield change_site(snapshot, site, allow)
+    left = (
+        () if "without 'network'" in advice else tuple(each for each in item.network if each not in allowed)
+    )
+    yield change_item(snapshot, item, network=left)
+
+
 def isolation(lab, snapshot, item, advice):
     (site,) = found(r"work at (\w+) has ended", advice)
-    assert f"'bruk site set {site} --accept-no-isolation'" in advice
+    assert f"'bruk site set {site} --accept-no-isolation SENTENCE'" in advice
     yield change_site(
-        snapshot, site, lambda state: replace(state, site=replace(state.site, isolation_accepted=True))
+        snapshot,
+        site,
+        lambda state: replace(state, site=replace(state.site, isolation_acceptance="so be it")),
     )
     yield replace(snapshot, runs=tuple(run for run in snapshot.runs if run.site != site))
 
@@ -171,6 +192,31 @@ def inputs(lab, snapshot, item, advice):
     yield change_item(snapshot, item, inputs_missing=missing)
 
 
+def deferred(lab, snapshot, item, advice):
+    assert "or submit it without a deadline" in advice
+    yield change_item(snapshot, item, deadline_at_ms=None)
+    if "there is room" in advice:
+        (site,) = found(r"room at (\w+)", advice)
+        yield replace(snapshot, runs=tuple(run for run in snapshot.runs if run.site != site))
+        return
+    (moment,) = found(r"Wait until (.+) UTC", advice)
+    at = datetime.strptime(moment, "%Y-%m-%d %H:%M").replace(tzinfo=UTC)
+    yield replace(snapshot, now_ms=int(at.timestamp()) * 1000)
+
+
+def power(lab, snapshot, item, advice):
+    site, limit_w = found(r"'bruk site power (\w+) (\d+)W'", advice)
+    yield change_site(
+        snapshot,
+        site,
+        lambda state: replace(state, site=replace(state.site, power_limits=(PowerLimit(int(limit_w)),))),
+    )
+    bare = replace(snapshot, runs=tuple(run for run in snapshot.runs if run.site != site))
+    need_w = item.resources.devices_total * 100 * 1.5
+    if all(limit.watts >= need_w for state in bare.sites for limit in state.site.power_limits):
+        yield bare
+
+
 def capacity(lab, snapshot, item, advice):
     (site,) = found(r"work at (\w+) ends", advice)
     yield replace(snapshot, runs=tuple(run for run in snapshot.runs if run.site != site))
@@ -181,6 +227,7 @@ FOLLOW = {
     ReasonCode.SITE_CHOICE: site_choice,
     ReasonCode.HELD: held,
     ReasonCode.SITE_AWAY: site_away,
+    ReasonCode.NETWORK: network,
     ReasonCode.ISOLATION: isolation,
     ReasonCode.ACCELERATOR: accelerator,
     ReasonCode.NODE_HEALTH: node_health,
@@ -191,6 +238,8 @@ FOLLOW = {
     ReasonCode.QUOTA: quota,
     ReasonCode.BACKOFF: backoff,
     ReasonCode.INPUTS: inputs,
+    ReasonCode.POWER: power,
+    ReasonCode.DEFERRED: deferred,
     ReasonCode.CAPACITY: capacity,
 }
 

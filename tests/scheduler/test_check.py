@@ -88,6 +88,10 @@ def test_law_choice_holds_and_connection(lab):
         "site_choice": lab.world(pending=[lab.pending(sites=("borlange",))]),
         "held": lab.world(pending=[item], holds=(Hold("h", HoldScope.PLATFORM, "*", 1, "op", 0),)),
         "site_away": lab.world([lab.site(nodes=[lab.node()], connected=False)], pending=[item]),
+        "network": lab.world(
+            [lab.site(nodes=[lab.node()], isolation=Isolation.SANDBOX, network=("a.example:80",))],
+            pending=[lab.pending(network=("a.example:443",))],
+        ),
         "backoff": lab.world(pending=[lab.pending(not_before_ms=lab.NOW_MS + 1)]),
         "inputs": lab.world(pending=[lab.pending(inputs_missing=("corpus",))]),
         "price": lab.world(pending=[item], prices_microeur={}),

@@ -134,12 +134,6 @@ def test_a_gang_that_waited_long_is_not_starved_by_small_work(lab, full):
         snapshot = lab.applied(snapshot, plan)
 
 
-def test_a_young_gang_does_not_keep_small_work_from_running(lab, full):
-    gang = lab.pending("gang", nodes=2, devices=4, age_ms=AGED_AFTER_MS)
-    plan = schedule(full({"a": ("n1", (0,), 50)}, [gang, lab.pending("small")]))
-    assert [placement.pending for placement in plan.placements] == ["small"]
-
-
 def test_only_one_gang_per_site_has_nodes_kept(lab, full):
     items = [lab.pending(f"gang_{index}", devices=4, age_ms=AGED_AFTER_MS + 10 - index) for index in range(2)]
     runs = {"a": ("n1", (0,), 50), "b": ("n2", (0,), 50)}

@@ -99,7 +99,7 @@ def test_a_second_tenant_waits_where_nothing_keeps_them_apart(lab):
     assert [placement.pending for placement in plan.placements] == ["a", "c"]
     assert plan.waiting[0].reason.code is ReasonCode.ISOLATION
     assert "acme" not in plan.waiting[0].reason.summary
-    accepted = [lab.site(nodes=[lab.node()], isolation=Isolation.NONE, isolation_accepted=True)]
+    accepted = [lab.site(nodes=[lab.node()], isolation=Isolation.NONE, isolation_acceptance="so be it")]
     assert len(schedule(lab.world(accepted, accounts, items)).placements) == 3
 
 

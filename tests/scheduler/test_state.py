@@ -49,6 +49,7 @@ def machine(lab):
                 [lab.account(project) for project in PROJECTS],
             )
             self.state = State.load(self.world)
+            self.second = State.load(self.world)
 
         def then(self, event, **changed):
             self.world = replace(self.world, **changed)
@@ -115,6 +116,12 @@ def machine(lab):
             for account in after.accounts:
                 self.state.apply(AccountChanged(account))
             self.world = after
+
+        @rule()
+        def follow(self):
+            """A second state that is told only what is the case now says the same."""
+            self.second.follow(self.world)
+            assert canonical(self.second.decide(self.world.now_ms)) == canonical(schedule(self.world))
 
         @rule()
         def decide(self):

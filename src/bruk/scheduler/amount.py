@@ -1,5 +1,7 @@
 """How this room writes money and time in sentences."""
 
+from datetime import UTC, datetime
+
 
 def euros(amount_microeur: int) -> str:
     """An amount with six decimals, such as ``12.500000 EUR``."""
@@ -11,6 +13,16 @@ def euros(amount_microeur: int) -> str:
 def count(number: int, noun: str) -> str:
     """A number with its noun, such as ``1 node`` or ``3 nodes``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def instant(at_ms: int) -> str:
+    """An instant to the minute, such as ``2026-11-28 02:00 UTC``."""
+    return datetime.fromtimestamp(at_ms // 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def watts(power_uw: int) -> str:
+    """A power given in millionths of a watt, to the watt, rounded up, such as ``700 W``."""
+    return f"{-(-power_uw // 1_000_000)} W"
 
 
 def device_time(device_ms: int) -> str:

@@ -9,14 +9,17 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from bruk.model.egress import uncovered
 from bruk.model.plan import Placement, Plan
-from bruk.model.run import RunWanted
+from bruk.model.run import DeviceSet, Run, RunWanted
 from bruk.model.site import Isolation, Node, NodeHealth
 from bruk.model.snapshot import Account, Pending, RunFacts, SiteState, Snapshot
 
-# Runs may be stopped only for work of at least this much higher priority; stated in `claim` as well.
+# Runs may be stopped only for work of at least this much higher priority; stated in `preempt` as well.
 _PREEMPT_BAND = 25
 _MS_PER_HOUR = 3_600_000
+_WHOLE_MILLI = 1000
+_UW_PER_W = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ def check(snapshot: Snapshot, plan: Plan) -> list[Violation]:
         *_quotas(snapshot, plan),
         *_money(snapshot, plan),
         *_evictions(snapshot, plan),
+        *_power(snapshot, plan),
     ]
 
 
@@ -66,12 +70,15 @@ def _answers(snapshot: Snapshot, plan: Plan) -> Iterator[Violation]:
             yield Violation("unanswered", subject, "It is neither placed nor told why it waits.")
         elif times[subject] > 1:
             yield Violation("answered_twice", subject, f"It is answered {times[subject]} times.")
+    names = {state.site.name for state in snapshot.sites}
+    looked_at: dict[int, list[str]] = {}
     for waiting in plan.waiting:
-        if not waiting.reason.summary or not waiting.reason.advice:
+        reason = waiting.reason
+        if not reason.summary or not reason.advice:
             yield Violation("no_reason", waiting.pending, "It waits without a summary or without advice.")
-        told = {site.site for site in waiting.reason.sites}
-        silent = sorted({state.site.name for state in snapshot.sites} - told)
-        if silent:
+        if id(reason) not in looked_at:  # Many share one reason.
+            looked_at[id(reason)] = sorted(names - {site.site for site in reason.sites})
+        if silent := looked_at[id(reason)]:
             yield Violation("site_unexplained", waiting.pending, f"Nothing is said of {', '.join(silent)}.")
     if plan.now_ms != snapshot.now_ms:
         yield Violation(
@@ -141,6 +148,10 @@ def _rights(snapshot: Snapshot, plan: Plan) -> Iterator[Violation]:
                 yield Violation("held", item.id, f"Hold {hold.id} stands over it at {site.name}.")
         if not state.connected:
             yield Violation("site_away", item.id, f"The agent of {site.name} does not answer.")
+        if item.network and (
+            site.isolation is not Isolation.SANDBOX or uncovered(site.network, item.network)
+        ):
+            yield Violation("network", item.id, f"{site.name} does not let it reach what it declares.")
         if item.not_before_ms > snapshot.now_ms:
             yield Violation("backoff", item.id, f"It may not start before {item.not_before_ms}.")
         if item.inputs_missing:
@@ -169,33 +180,36 @@ def _shared_sites(snapshot: Snapshot, plan: Plan) -> Iterator[Violation]:
 def _devices(snapshot: Snapshot, plan: Plan) -> Iterator[Violation]:
     """No device twice, and no more cores or memory than a node has."""
     nodes = _nodes(snapshot)
-    owner: dict[tuple[str, str, int], str] = {}
+    held_milli: Counter[tuple[str, str, int]] = Counter()
     cpu_milli: Counter[tuple[str, str]] = Counter()
     memory_bytes: Counter[tuple[str, str]] = Counter()
 
-    def take(place: tuple[str, str], devices: tuple[int, ...], asked_cpu: int, asked_memory: int) -> None:
+    def take(site: str, part: DeviceSet, device_milli: int, asked_cpu: int, asked_memory: int) -> None:
+        place = (site, part.node)
         node = nodes.get(place)
+        share_milli = len(part.devices) * device_milli
         if node is not None and node.devices:
-            cpu_milli[place] += asked_cpu or node.cpu_milli * len(devices) // node.devices
-            memory_bytes[place] += asked_memory or node.memory_bytes * len(devices) // node.devices
+            total_milli = node.devices * _WHOLE_MILLI
+            cpu_milli[place] += asked_cpu or node.cpu_milli * share_milli // total_milli
+            memory_bytes[place] += asked_memory or node.memory_bytes * share_milli // total_milli
+        for device in part.devices:
+            held_milli[*place, device] += device_milli
 
     for run in snapshot.runs:
-        if run.ended:
-            continue
-        facts = snapshot.run_facts.get(run.id, RunFacts())
-        for part in run.placement:
-            take((run.site, part.node), part.devices, facts.cpu_milli, facts.memory_bytes)
-            owner.update(((run.site, part.node, device), run.id) for device in part.devices)
+        if not run.ended:
+            facts = snapshot.run_facts.get(run.id, RunFacts())
+            for part in run.placement:
+                take(run.site, part, facts.device_milli, facts.cpu_milli, facts.memory_bytes)
     for placement, item in _known(snapshot, plan):
+        asked = item.resources
         for part in placement.devices:
             place = (placement.site, part.node)
+            take(placement.site, part, asked.device_milli, asked.cpu_milli, asked.memory_bytes)
             for device in part.devices:
-                other = owner.setdefault((*place, device), item.id)
-                if other != item.id:
+                if held_milli[*place, device] > _WHOLE_MILLI:
                     yield Violation(
-                        "device_twice", item.id, f"Device {device} of {part.node} is held by {other}."
+                        "device_twice", item.id, f"Device {device} of {part.node} is held by others."
                     )
-            take(place, part.devices, item.resources.cpu_milli, item.resources.memory_bytes)
             node = nodes.get(place)
             if node is not None and cpu_milli[place] > node.cpu_milli:
                 yield Violation("cpu", item.id, f"{part.node} has {node.cpu_milli} thousandths of a core.")
@@ -204,18 +218,29 @@ def _devices(snapshot: Snapshot, plan: Plan) -> Iterator[Violation]:
 
 
 def _quotas(snapshot: Snapshot, plan: Plan) -> Iterator[Violation]:
-    """No project holds more devices than it may."""
+    """No project holds more devices than it may, with what it may borrow."""
     accounts = _accounts(snapshot)
-    held: Counter[str] = Counter()
-    for run in snapshot.runs:
-        if not run.ended:
-            held[run.project] += sum(len(part.devices) for part in run.placement)
+    held = _held(snapshot)
     for placement, item in _known(snapshot, plan):
         held[item.project] += sum(len(part.devices) for part in placement.devices)
         account = accounts.get(item.project)
-        quota = account.project.quota_devices if account is not None else None
-        if quota is not None and held[item.project] > quota:
-            yield Violation("quota", item.id, f"{item.project} would hold {held[item.project]} of {quota}.")
+        if account is None:
+            continue
+        held[account.tenant.name] += sum(len(part.devices) for part in placement.devices)
+        for name, owner in ((item.project, account.project), (account.tenant.name, account.tenant)):
+            most = (owner.quota_devices or 0) + owner.borrow_devices
+            if owner.quota_devices is not None and held[name] > most:
+                yield Violation("quota", item.id, f"{name} would hold {held[name]} of {most}.")
+
+
+def _held(snapshot: Snapshot) -> Counter[str]:
+    """Devices that the unfinished runs of each project and of each tenant hold."""
+    held: Counter[str] = Counter()
+    for run in snapshot.runs:
+        if not run.ended:
+            held[run.project] += run.devices_total
+            held[run.tenant] += run.devices_total
+    return held
 
 
 def _money(snapshot: Snapshot, plan: Plan) -> Iterator[Violation]:
@@ -231,7 +256,7 @@ def _money(snapshot: Snapshot, plan: Plan) -> Iterator[Violation]:
             yield Violation("price", item.id, f"{placement.accelerator} has no price.")
         if account is None or price is None:
             continue
-        used_device_ms = item.time_limit_ms * sum(len(part.devices) for part in placement.devices)
+        used_device_ms = _use_device_ms(item, placement)
         for key in (item.project, account.tenant.name):
             hourly_cost[key] += price * used_device_ms
             use_device_ms[key] += used_device_ms
@@ -252,16 +277,30 @@ def _money(snapshot: Snapshot, plan: Plan) -> Iterator[Violation]:
             yield Violation("grant", project, f"{tenant.name} has {grant} device-ms of its grant left.")
 
 
+def _use_device_ms(item: Pending, placement: Placement) -> int:
+    devices = sum(len(part.devices) for part in placement.devices)
+    return -(-item.time_limit_ms * devices * item.resources.device_milli // _WHOLE_MILLI)
+
+
 def _evictions(snapshot: Snapshot, plan: Plan) -> Iterator[Violation]:
-    """Only preemptible runs of clearly lower priority are stopped, once, for an item that waits."""
+    """Only preemptible runs are stopped, once, for what waits: far below it, or beyond their quota."""
     runs = {run.id: run for run in snapshot.runs if not run.ended}
     pending = {item.id: item for item in snapshot.pending}
     waiting = {row.pending for row in plan.waiting}
+    held, accounts = _held(snapshot), _accounts(snapshot)
+    for placement, started in _known(snapshot, plan):
+        for name in (started.project, started.project.split("/", 1)[0]):
+            held[name] += sum(len(part.devices) for part in placement.devices)
+    for stopping in runs.values():
+        if stopping.wanted is RunWanted.STOP:
+            held[stopping.project] -= stopping.devices_total
+            held[stopping.tenant] -= stopping.devices_total
     seen: set[str] = set()
     for eviction in plan.evictions:
         run = runs.get(eviction.run)
         facts = snapshot.run_facts.get(eviction.run)
         item = pending.get(eviction.for_pending)
+        for_power = not eviction.for_pending
         if run is None:
             yield Violation("unknown_run", eviction.run, "There is no such unfinished run.")
             continue
@@ -270,14 +309,81 @@ def _evictions(snapshot: Snapshot, plan: Plan) -> Iterator[Violation]:
         seen.add(eviction.run)
         if facts is None or not facts.preemptible:
             yield Violation("not_preemptible", eviction.run, "It may not be preempted.")
-        if item is None or item.id not in waiting:
+        if for_power:
+            if _over_w(snapshot, run.site) <= 0:
+                yield Violation("evicted_for_nothing", eviction.run, f"{run.site} is within its power limit.")
+        elif item is None or item.id not in waiting:
             yield Violation("evicted_for_nothing", eviction.run, f"{eviction.for_pending} does not wait.")
-        elif facts is not None and item.priority - facts.priority < _PREEMPT_BAND:
+        elif (
+            facts is not None
+            and item.priority - facts.priority < _PREEMPT_BAND
+            and (item.priority < facts.priority or not _borrowed(run, item, accounts, held))
+        ):
             yield Violation(
                 "priority",
                 eviction.run,
-                f"{item.id} is not {_PREEMPT_BAND} points above its priority {facts.priority}.",
+                f"{item.id} is not {_PREEMPT_BAND} points above its priority {facts.priority}, and without"
+                " it its quota would not be used.",
             )
+        held[run.project] -= run.devices_total
+        held[run.tenant] -= run.devices_total
+
+
+def _power(snapshot: Snapshot, plan: Plan) -> Iterator[Violation]:
+    """Nothing starts above a site's power limit, and nothing is capped beyond what it gives."""
+    started: Counter[str] = Counter()
+    sites = {state.site.name: state.site for state in snapshot.sites}
+    for placement, item in _known(snapshot, plan):
+        asked = item.resources
+        devices_milli = asked.devices_total * asked.device_milli
+        device_w = snapshot.device_power_w.get(placement.accelerator, 0)
+        site = sites.get(placement.site)
+        if site is None:
+            continue
+        started[site.name] += devices_milli * device_w * site.pue_milli
+        if (limit_w := site.power_limit_w(snapshot.now_ms)) is None:
+            continue
+        drawn_uw = _drawn_uw(snapshot, site.name) + started[site.name]
+        if drawn_uw > limit_w * _UW_PER_W:
+            yield Violation("power", item.id, f"{site.name} would draw {drawn_uw} uW of {limit_w} W.")
+    runs = {run.id for run in snapshot.runs if not run.ended}
+    for cap in plan.caps:
+        facts = snapshot.run_facts.get(cap.run, RunFacts())
+        if cap.run not in runs or not 0 <= cap.percent <= facts.flexibility_percent:
+            yield Violation("cap", cap.run, f"It gives {facts.flexibility_percent} %, not {cap.percent} %.")
+
+
+def _over_w(snapshot: Snapshot, site_name: str) -> int:
+    """How far what runs at a site, without what is stopping, is above its power limit [W]."""
+    for state in snapshot.sites:
+        limit_w = state.site.power_limit_w(snapshot.now_ms)
+        if state.site.name == site_name and limit_w is not None:
+            return -(-_drawn_uw(snapshot, site_name, stopping=False) // _UW_PER_W) - limit_w
+    return 0
+
+
+def _drawn_uw(snapshot: Snapshot, site_name: str, stopping: bool = True) -> int:
+    pue_milli = next(state.site.pue_milli for state in snapshot.sites if state.site.name == site_name)
+    return sum(
+        run.devices_total
+        * snapshot.run_facts.get(run.id, RunFacts()).device_milli
+        * snapshot.device_power_w.get(run.accelerator, 0)
+        * pue_milli
+        for run in snapshot.runs
+        if run.site == site_name and not run.ended and (stopping or run.wanted is not RunWanted.STOP)
+    )
+
+
+def _borrowed(run: Run, item: Pending, accounts: dict[str, Account], held: Counter[str]) -> bool:
+    """Whether without the run its project, or against another tenant its tenant, would use its quota."""
+    account = accounts.get(run.project)
+    if account is None or run.project == item.project:
+        return False
+    if run.tenant == item.project.split("/", 1)[0]:
+        quota, name = account.project.quota_devices, run.project
+    else:
+        quota, name = account.tenant.quota_devices, run.tenant
+    return quota is not None and held[name] - run.devices_total >= quota
 
 
 def _nodes(snapshot: Snapshot) -> dict[tuple[str, str], Node]:

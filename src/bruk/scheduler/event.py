@@ -5,6 +5,7 @@ twice changes nothing. They never carry a decision: applying a plan is told as t
 followed from it. Look next at `state`, which applies them.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bruk.model.run import Run
@@ -73,6 +74,27 @@ class AccountChanged:
     account: Account
 
 
+@dataclass(frozen=True, slots=True)
+class SiteRemoved:
+    """A site is no more."""
+
+    site: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRemoved:
+    """A project is no more."""
+
+    project: str
+
+
+@dataclass(frozen=True, slots=True)
+class PricesChanged:
+    """What a device-hour costs from now on, by accelerator [EUR * 1e-6]."""
+
+    prices_microeur: Mapping[str, int]
+
+
 Event = (
     RunAdded
     | RunEnded
@@ -82,4 +104,7 @@ Event = (
     | HoldReleased
     | SiteChanged
     | AccountChanged
+    | SiteRemoved
+    | AccountRemoved
+    | PricesChanged
 )

@@ -5,25 +5,28 @@ look at what is free just now: that is `placement`.
 """
 
 from collections.abc import Sequence
+from operator import ge
 
 from bruk.model.ledger import PRICED_QUANTITY, Resource
 from bruk.model.reason import ReasonCode
 from bruk.model.snapshot import Pending
 from bruk.scheduler.amount import count, device_time, euros
-from bruk.scheduler.board import Board, SiteBoard, upper_bound_microeur, use_bound_device_ms
+from bruk.scheduler.board import Board, upper_bound_microeur, use_bound_device_ms
+from bruk.scheduler.demand import Demand
+from bruk.scheduler.fleet.arrays import Integers
+from bruk.scheduler.nodes import Group
 from bruk.scheduler.refusal import Refusal
-from bruk.scheduler.room import Room
 
 
-def no_accelerator(item: Pending, site: SiteBoard) -> Refusal:
+def no_accelerator(item: Pending, site: str, accelerators: Sequence[str]) -> Refusal:
+    """The refusal of a site that has none of the accelerators asked for."""
     asked = " or ".join(item.resources.accelerators) or "any accelerator"
-    there = ", ".join(sorted(site.by_accelerator))
+    there = ", ".join(sorted(accelerators))
     if not there:
         return Refusal(
             ReasonCode.ACCELERATOR,
             "the site has no nodes",
-            f"Add nodes with {asked} to {site.site.name}."
-            f" 'bruk node ls {site.site.name}' lists what its agent reports.",
+            f"Add nodes with {asked} to {site}. 'bruk node ls {site}' lists what its agent reports.",
         )
     return Refusal(
         ReasonCode.ACCELERATOR,
@@ -33,79 +36,68 @@ def no_accelerator(item: Pending, site: SiteBoard) -> Refusal:
 
 
 def offer_refusal(
-    board: Board,
-    item: Pending,
-    site: SiteBoard,
-    accelerator: str,
-    rooms: Sequence[Room],
-    price_microeur: int | None,
+    board: Board, demand: Demand, group: Group, number: int, price_microeur: int | None
 ) -> Refusal | None:
-    """The first refusal among node health, size, price, budget and grant."""
-    refusal = _node_health(item, site, accelerator, rooms) or _too_large(item, accelerator, rooms)
-    if refusal is not None:
-        return refusal
+    """The first refusal among node health, size and price, of a group with its number."""
+    usable_by_group, every_by_group = board.scores.would(demand.shape)
+    large, large_of_all = int(usable_by_group[number]), int(every_by_group[number])
+    if large < demand.like.resources.nodes:
+        usable = group.nodes[board.nodes.fleet.usable[group.nodes]]
+        if not len(usable) or large_of_all >= demand.like.resources.nodes:
+            return _node_health(board, group, len(usable))
+        return _too_large(board, demand.like, group, usable, large)
     if price_microeur is None:
+        accelerator = group.accelerator
         return Refusal(
             ReasonCode.PRICE,
             f"{accelerator} has no price",
             f"Have the operator set a price for device time of {accelerator}:"
             f" 'bruk price set device_time EUR --item {accelerator}'.",
         )
-    return _budget(board, item, accelerator, price_microeur)
+    return None
 
 
-def _node_health(item: Pending, site: SiteBoard, accelerator: str, rooms: Sequence[Room]) -> Refusal | None:
-    resources = item.resources
-    usable = [room for room in rooms if room.usable]
-    large = sum(1 for room in usable if room.large_enough(resources))
-    large_of_all = sum(1 for room in rooms if room.large_enough(resources))
-    if large >= resources.nodes or (usable and large_of_all < resources.nodes):
-        return None
-    name = site.site.name
-    drained = sum(1 for room in rooms if room.node.drained)
-    ill = len(rooms) - len(usable)
+def _node_health(board: Board, group: Group, usable: int) -> Refusal:
+    name, accelerator = group.site, group.accelerator
+    nodes = [node for node in board.sites[name].nodes if node.accelerator == accelerator]
+    drained = any(node.drained for node in nodes)
     return Refusal(
         ReasonCode.NODE_HEALTH,
-        f"{ill} of {count(len(rooms), 'node')} with {accelerator} are drained or unhealthy",
+        f"{len(nodes) - usable} of {count(len(nodes), 'node')} with {accelerator} are drained or unhealthy",
         f"Have the nodes with {accelerator} at {name} repaired"
         + (f" and put back to work with 'bruk node undrain {name} NODE'" if drained else "")
         + f"; 'bruk node ls {name}' says which.",
     )
 
 
-def _too_large(item: Pending, accelerator: str, rooms: Sequence[Room]) -> Refusal | None:
-    resources = item.resources
-    usable = [room for room in rooms if room.usable]
-    large = sum(1 for room in usable if room.large_enough(resources))
-    if large >= resources.nodes:
-        return None
-    largest = max(usable, key=lambda room: (room.node.devices, room.node.cpu_milli, room.node.memory_bytes))
-    devices = min(resources.devices, largest.node.devices)
-    cpu_milli = min(resources.cpu_milli, largest.node.cpu_milli)
-    memory_bytes = min(resources.memory_bytes, largest.node.memory_bytes)
-    nodes = sum(
-        1
-        for room in usable
-        if room.node.devices >= devices
-        and room.node.cpu_milli >= cpu_milli
-        and room.node.memory_bytes >= memory_bytes
-    )
+def _too_large(board: Board, item: Pending, group: Group, usable: Integers, large: int) -> Refusal:
+    resources, fleet = item.resources, board.nodes.fleet
+    sizes = [
+        (int(fleet.devices[node]), int(fleet.cpu_milli_total[node]), int(fleet.memory_bytes_total[node]))
+        for node in usable
+    ]
+    asked = (resources.devices, resources.cpu_milli, resources.memory_bytes)
+    devices, cpu_milli, memory_bytes = most = tuple(map(min, asked, max(sizes)))
+    nodes = sum(all(map(ge, size, most)) for size in sizes)
     beside = ""
     if cpu_milli < resources.cpu_milli or memory_bytes < resources.memory_bytes:
         beside = f", {cpu_milli} thousandths of a core and {memory_bytes} bytes of memory each"
     return Refusal(
         ReasonCode.TOO_LARGE,
-        f"{count(large, 'usable node')} with {accelerator} could ever hold a member of the gang of"
+        f"{count(large, 'usable node')} with {group.accelerator} could ever hold a member of the gang of"
         f" {resources.nodes} x {count(resources.devices, 'device')}",
-        f"Ask for at most {min(nodes, resources.nodes)} x {count(devices, 'device')} of {accelerator}"
+        f"Ask for at most {min(nodes, resources.nodes)} x {count(devices, 'device')} of {group.accelerator}"
         f"{beside}.",
     )
 
 
-def _budget(board: Board, item: Pending, accelerator: str, price_microeur: int) -> Refusal | None:
+def budget_refusal(board: Board, item: Pending, accelerator: str, price_microeur: int) -> Refusal | None:
+    """What refuses an item whose time limit's worth is more than what is left."""
     left_microeur = board.budget_left_microeur[item.project]
+    if left_microeur is None:
+        return None
     bound_microeur = upper_bound_microeur(item, price_microeur)
-    if left_microeur is not None and left_microeur < bound_microeur:
+    if left_microeur < bound_microeur:
         per_ms = price_microeur * item.resources.devices_total
         affordable_s = (
             left_microeur * PRICED_QUANTITY[Resource.DEVICE_TIME] // per_ms // 1000 if per_ms else 0
@@ -135,16 +127,20 @@ def item_refusal(board: Board, item: Pending) -> Refusal | None:
             f"Have the grant of tenant {tenant} raised with 'bruk tenant set {tenant} --grant …' so that"
             f" {device_time(need_device_ms)} of device time are left, or lower its time limit.",
         )
-    held = board.project_devices[item.project]
-    need = held + item.resources.devices_total
-    quota = account.project.quota_devices
-    if quota is not None and need > quota:
-        wait = "Wait until enough of the project's work has ended, or have" if held else "Have"
+    devices = item.resources.devices_total
+    for what, name, held, owner in (
+        ("project", item.project, board.holdings.project_devices[item.project], account.project),
+        ("tenant", tenant, board.holdings.tenant_devices[tenant], account.tenant),
+    ):
+        if owner.quota_devices is None or held + devices <= owner.quota_devices + owner.borrow_devices:
+            continue
+        need = held + devices
+        wait = f"Wait until enough of the {what}'s work has ended, or have" if held else "Have"
         return Refusal(
             ReasonCode.QUOTA,
-            f"project {item.project} holds {count(held, 'device')} and may hold {quota}",
-            f"{wait} its quota raised to at least {need} with 'bruk project set {item.project} --devices"
-            f" {need}'.",
+            f"{what} {name} holds {count(held, 'device')} and may hold"
+            f" {owner.quota_devices + owner.borrow_devices}",
+            f"{wait} its quota raised to at least {need} with 'bruk {what} set {name} --devices {need}'.",
         )
     if item.not_before_ms > board.now_ms:
         wait_s = -(-(item.not_before_ms - board.now_ms) // 1000)

@@ -1,20 +1,22 @@
-"""The filters that look at a site as a whole: law, choice, holds, connection, isolation.
+"""The filters that look at a site as a whole: law, choice, holds, connection, network; and isolation.
 
 Each rule returns None or a refusal with the advice that gets the item past this rule. It must never
 look at nodes: that is `offer_rules`.
 """
 
+from collections import Counter
 from collections.abc import Callable
 
+from bruk.model.egress import uncovered
 from bruk.model.reason import ReasonCode
 from bruk.model.site import Isolation
-from bruk.model.snapshot import Pending
+from bruk.model.snapshot import Pending, SiteState
 from bruk.model.switch import Hold, HoldScope
-from bruk.scheduler.board import Board, SiteBoard
+from bruk.scheduler.board import Board
 from bruk.scheduler.refusal import Refusal
 
 
-def _residency(board: Board, item: Pending, site: SiteBoard) -> Refusal | None:
+def _residency(board: Board, item: Pending, site: SiteState) -> Refusal | None:
     place = site.site
     rule = board.account(item).residency.refusal(place.country, place.operator, place.name)
     if rule is None:
@@ -28,7 +30,7 @@ def _residency(board: Board, item: Pending, site: SiteBoard) -> Refusal | None:
     )
 
 
-def _site_choice(board: Board, item: Pending, site: SiteBoard) -> Refusal | None:
+def _site_choice(board: Board, item: Pending, site: SiteState) -> Refusal | None:
     if not item.sites or site.site.name in item.sites:
         return None
     return Refusal(
@@ -39,9 +41,9 @@ def _site_choice(board: Board, item: Pending, site: SiteBoard) -> Refusal | None
     )
 
 
-def _held(board: Board, item: Pending, site: SiteBoard) -> Refusal | None:
+def _held(board: Board, item: Pending, site: SiteState) -> Refusal | None:
     tenant = board.account(item).tenant.name
-    standing = [hold for hold in board.holds if hold.covers(site.site.name, tenant, item.model)]
+    standing = [hold for hold in board.standing if hold.covers(site.site.name, tenant, item.model)]
     if not standing:
         return None
     return Refusal(
@@ -65,7 +67,7 @@ def _release(hold: Hold) -> str:
     return f"'bruk on {'platform' if hold.scope is HoldScope.PLATFORM else _what(hold)}'"
 
 
-def _site_away(board: Board, item: Pending, site: SiteBoard) -> Refusal | None:
+def _site_away(board: Board, item: Pending, site: SiteState) -> Refusal | None:
     if site.connected:
         return None
     return Refusal(
@@ -76,21 +78,46 @@ def _site_away(board: Board, item: Pending, site: SiteBoard) -> Refusal | None:
     )
 
 
-def _isolation(board: Board, item: Pending, site: SiteBoard) -> Refusal | None:
-    if site.site.isolation is not Isolation.NONE or site.site.isolation_accepted:
+def _network(board: Board, item: Pending, site: SiteState) -> Refusal | None:
+    if not item.network:
+        return None
+    place = site.site
+    refused = uncovered(place.network, item.network)
+    if place.isolation is not Isolation.SANDBOX:
+        allow = f" and allow {', '.join(refused)} in BRUK_EGRESS" if refused else ""
+        return Refusal(
+            ReasonCode.NETWORK,
+            "the job declares destinations on the network, and nothing there would keep its run to them",
+            f"Have the operator of site {place.name} keep runs in sandboxes (BRUK_ISOLATION=sandbox){allow},"
+            " or submit it without 'network'.",
+        )
+    if not refused:
+        return None
+    return Refusal(
+        ReasonCode.NETWORK,
+        f"its operator lets no job reach {', '.join(refused)}",
+        f"Have the operator of site {place.name} allow {', '.join(refused)} in BRUK_EGRESS, or submit it"
+        " without them under 'network'.",
+    )
+
+
+def isolation(board: Board, item: Pending, site: SiteState) -> Refusal | None:
+    """What refuses a second tenant where nothing keeps two apart; asked each time, for runs come and go."""
+    if site.site.name not in board.unkept:
         return None
     tenant = board.account(item).tenant.name
-    if not any(devices for other, devices in site.tenants.items() if other != tenant):
+    there = board.holdings.site_tenants.get(site.site.name, Counter[str]())
+    if not any(devices for other, devices in there.items() if other != tenant):
         return None
     return Refusal(
         ReasonCode.ISOLATION,
         "another tenant's work runs there and the site cannot keep two tenants apart",
         f"Wait until the other tenant's work at {site.site.name} has ended, give the site an engine that"
         " isolates runs, or have the operator accept in writing that tenants share it:"
-        f" 'bruk site set {site.site.name} --accept-no-isolation'.",
+        f" 'bruk site set {site.site.name} --accept-no-isolation SENTENCE'.",
     )
 
 
-SiteRule = Callable[[Board, Pending, SiteBoard], Refusal | None]
+SiteRule = Callable[[Board, Pending, SiteState], Refusal | None]
 
-SITE_RULES: tuple[SiteRule, ...] = (_residency, _site_choice, _held, _site_away, _isolation)
+SITE_RULES: tuple[SiteRule, ...] = (_residency, _site_choice, _held, _site_away, _network)
