@@ -1,5 +1,6 @@
 """Transactions, and what is said on days when the disk does not do its part."""
 
+import contextlib
 import os
 import sqlite3
 import threading
@@ -9,7 +10,7 @@ import pytest
 from sqlalchemy import event
 
 from bruk.store import counters, records
-from bruk.store import database as database_module
+from bruk.store import sqlite as sqlite_module
 from bruk.store.database import Database, StoreDamaged, StoreUnavailable
 
 from .rows import audit_entry, owners
@@ -34,7 +35,7 @@ def test_a_write_that_raises_leaves_nothing(database: Database) -> None:
 
 
 def test_what_is_written_through_a_read_is_not_kept(database: Database) -> None:
-    with database.read() as connection:
+    with contextlib.suppress(StoreUnavailable), database.read() as connection:
         counters.raise_(connection, "sneaked")
     with database.read() as connection:
         assert counters.value(connection, "sneaked") == 0
@@ -51,6 +52,17 @@ def test_a_reader_sees_one_state_beside_a_writer(database: Database) -> None:
         assert counters.value(reader, "n") == 1
     with database.read() as reader:
         assert counters.value(reader, "n") == 2
+
+
+def test_more_readers_than_connections_are_told_to_wait(database: Database) -> None:
+    database.engine.pool._timeout = 0.01  # type: ignore[attr-defined]
+    with contextlib.ExitStack() as readers:
+        for _ in range(15):
+            readers.enter_context(database.read())
+        with pytest.raises(StoreUnavailable, match="busy"):
+            readers.enter_context(database.read())
+    with database.read() as connection:
+        assert counters.value(connection, "n") == 0
 
 
 def test_two_threads_write_one_after_the_other(database: Database) -> None:
@@ -76,10 +88,10 @@ def test_two_threads_write_one_after_the_other(database: Database) -> None:
         assert [item.seq for item in records.audit_entries(connection)] == list(range(1, 46))
 
 
-def test_two_processes_wait_for_each_other(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database_module, "BUSY_TIMEOUT_MS", 50)
-    other = Database.open(str(database.engine.url))
-    with database.write() as connection:
+def test_two_processes_wait_for_each_other(on_sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_module, "BUSY_TIMEOUT_MS", 50)
+    other = Database.open(str(on_sqlite.engine.url))
+    with on_sqlite.write() as connection:
         counters.raise_(connection, "n")
         with pytest.raises(StoreUnavailable, match="another process holds the database"), other.write():
             pass
@@ -88,33 +100,33 @@ def test_two_processes_wait_for_each_other(database: Database, monkeypatch: pyte
     other.close()
 
 
-def test_a_full_disk_is_said_and_nothing_is_lost(database: Database) -> None:
-    @event.listens_for(database.engine, "connect")
+def test_a_full_disk_is_said_and_nothing_is_lost(on_sqlite: Database) -> None:
+    @event.listens_for(on_sqlite.engine, "connect")
     def _small(raw: sqlite3.Connection, _record: object) -> None:
         pages = raw.execute("PRAGMA page_count").fetchone()[0]
         raw.execute(f"PRAGMA max_page_count={pages + 2}")
 
     def write_much() -> None:
-        with database.write() as connection:
+        with on_sqlite.write() as connection:
             owners(connection)
             for number in range(2000):
                 records.append_audit(connection, audit_entry(text="x" * 200, number=number))
 
     with pytest.raises(StoreUnavailable, match="free space, then try again"):
         write_much()
-    with database.write() as connection:
+    with on_sqlite.write() as connection:
         assert records.append_audit(connection, audit_entry()).seq == 1
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write what is read-only")
-def test_a_read_only_file_is_said(database: Database) -> None:
-    _path(database).chmod(0o400)
-    with pytest.raises(StoreUnavailable, match="owner and mode"), database.write() as connection:
+def test_a_read_only_file_is_said(on_sqlite: Database) -> None:
+    _path(on_sqlite).chmod(0o400)
+    with pytest.raises(StoreUnavailable, match="owner and mode"), on_sqlite.write() as connection:
         counters.raise_(connection, "n")
 
 
-def test_a_database_opened_to_read_is_said_to_be_read_only(database: Database) -> None:
-    reader = Database.open(f"sqlite:///file:{_path(database)}?mode=ro&uri=true")
+def test_a_database_opened_to_read_is_said_to_be_read_only(on_sqlite: Database) -> None:
+    reader = Database.open(f"sqlite:///file:{_path(on_sqlite)}?mode=ro&uri=true")
     with pytest.raises(StoreUnavailable, match="owner and mode"), reader.write() as connection:
         counters.raise_(connection, "n")
     reader.close()
@@ -137,23 +149,23 @@ def test_a_file_of_something_else_is_said_to_be_damaged(tmp_path: Path) -> None:
     assert path.read_bytes().startswith(b"This is a text")
 
 
-def test_damage_inside_is_found(database: Database) -> None:
-    with database.write() as connection:
+def test_damage_inside_is_found(on_sqlite: Database) -> None:
+    with on_sqlite.write() as connection:
         owners(connection)
         for number in range(300):
             records.append_audit(connection, audit_entry(text="x" * 300, number=number))
         connection.exec_driver_sql("SELECT 1")
-    database.check()
-    with database.read() as connection:
+    on_sqlite.check()
+    with on_sqlite.read() as connection:
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-    database.close()
-    path = _path(database)
+    on_sqlite.close()
+    path = _path(on_sqlite)
     content = bytearray(path.read_bytes())
     size = len(content)
     content[size // 2 : size // 2 + 20_000] = os.urandom(20_000)
     path.write_bytes(bytes(content))
     with pytest.raises(StoreDamaged, match="backup"):
-        database.check()
+        on_sqlite.check()
 
 
 def test_a_sound_database_passes_its_check(database: Database) -> None:

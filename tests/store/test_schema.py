@@ -1,11 +1,16 @@
 """The schema: migrations make what ``tables`` says, and the database itself keeps its rules."""
 
+import sqlite3
+from contextlib import closing
+
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from bruk.store import records
+from bruk.store import people, records
 from bruk.store.database import Database
 from bruk.store.tables import APPEND_ONLY, metadata
 
@@ -74,12 +79,34 @@ RECEIPT = {
     "document": None,
 }
 
+USER = {"id": "user_1", "name": "Ada", "role": "operator", "disabled": False, "created_at_ms": 1}
+CREDENTIAL = {
+    "secret_hash": "0" * 64,
+    "id": "cred_1",
+    "kind": "token",
+    "user_id": "user_1",
+    "source": "login link",
+    "created_at_ms": 1,
+    "expires_at_ms": 2,
+    "used": False,
+}
+API_KEY = {
+    "id": "key_1",
+    "project": "acme/lab",
+    "name": "",
+    "prefix": "bk_",
+    "secret_hash": "0" * 64,
+    "created_at_ms": 1,
+    "disabled": False,
+}
+SIGNING_KEY = {"number": 1, "public_key": "ed25519:a", "from_ms": 5}
+
 
 def _insert(database: Database, table: str, row: dict[str, object]) -> None:
     with database.write() as connection:
         names = ", ".join(row)
-        marks = ", ".join("?" * len(row))
-        connection.exec_driver_sql(f"INSERT INTO {table} ({names}) VALUES ({marks})", tuple(row.values()))
+        marks = ", ".join(f":{name}" for name in row)
+        connection.execute(text(f"INSERT INTO {table} ({names}) VALUES ({marks})"), row)
 
 
 @pytest.fixture
@@ -88,6 +115,10 @@ def filled(database: Database) -> Database:
         owners(connection)
     _insert(database, "workload", WORKLOAD)
     _insert(database, "hold", HOLD)
+    _insert(database, "user_account", USER)
+    _insert(database, "credential", CREDENTIAL)
+    _insert(database, "api_key", API_KEY)
+    _insert(database, "signing_key", SIGNING_KEY)
     return database
 
 
@@ -97,9 +128,9 @@ def test_migrations_make_exactly_what_the_tables_say(database: Database) -> None
         assert compare_metadata(context, metadata) == []
 
 
-def test_the_checks_of_the_tables_are_in_the_database(database: Database) -> None:
+def test_the_checks_of_the_tables_are_in_the_database(on_sqlite: Database) -> None:
     """Alembic does not compare CHECK constraints, so they are compared here by name."""
-    with database.read() as connection:
+    with on_sqlite.read() as connection:
         made = " ".join(
             row[0]
             for row in connection.exec_driver_sql("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")
@@ -123,20 +154,101 @@ def test_migrating_again_changes_nothing(database: Database) -> None:
         assert connection.exec_driver_sql("SELECT name FROM tenant").fetchall() == [("acme",)]
 
 
-@pytest.mark.parametrize("table", APPEND_ONLY)
-@pytest.mark.parametrize(
-    "verb", ["UPDATE {} SET at_ms = 0", "DELETE FROM {}", "REPLACE INTO {} SELECT * FROM {}"]
-)
-def test_records_never_change(filled: Database, table: str, verb: str) -> None:
+def test_credentials_of_an_earlier_version_get_names_and_work_on() -> None:
+    database = Database.open("sqlite://")
+    command.upgrade(database._alembic(), "0002")
+    _insert(database, "user_account", USER)
+    for number, kind in enumerate(("login", "session", "token")):
+        _insert(
+            database,
+            "credential",
+            {
+                "secret_hash": str(number) * 64,
+                "kind": kind,
+                "user_id": "user_1",
+                "created_at_ms": 1,
+                "expires_at_ms": 10**13,
+                "used": False,
+            },
+        )
+    database.migrate()
+    with database.read() as connection:
+        found = people.credentials(connection, "user_1")
+    assert {item.kind for item in found} == {"login", "session", "token"}
+    assert len({item.id for item in found}) == 3
+    assert {item.source for item in found} == {"an earlier version"}
+    assert {item.secret_hash for item in found} == {"0" * 64, "1" * 64, "2" * 64}
+
+
+CHANGES = ["UPDATE {} SET at_ms = 0", "DELETE FROM {}"]
+CHANGES_OF_SQLITE = [*CHANGES, "REPLACE INTO {} SELECT * FROM {}"]
+CHANGES_OF_POSTGRESQL = [*CHANGES, "TRUNCATE {}", "TRUNCATE {} CASCADE"]
+
+
+@pytest.fixture
+def recorded(filled: Database) -> Database:
     with filled.write() as connection:
         records.append_audit(connection, audit_entry())
         records.append_ledger(connection, [entry("a")])
-    with filled.read() as connection:
+    return filled
+
+
+@pytest.mark.parametrize("table", APPEND_ONLY)
+def test_records_never_change(recorded: Database, table: str) -> None:
+    """Whatever statement is tried through the application's own connection."""
+    with recorded.read() as connection:
         before = connection.exec_driver_sql(f"SELECT * FROM {table}").fetchall()
-    with pytest.raises(DBAPIError, match="never changed"), filled.write() as connection:
-        connection.exec_driver_sql(verb.replace("{}", table))
-    with filled.read() as connection:
-        assert connection.exec_driver_sql(f"SELECT * FROM {table}").fetchall() == before
+    for verb in CHANGES_OF_SQLITE if recorded.is_sqlite else CHANGES_OF_POSTGRESQL:
+        with pytest.raises(DBAPIError), recorded.write() as connection:
+            connection.exec_driver_sql(verb.replace("{}", table))
+        with recorded.read() as connection:
+            assert connection.exec_driver_sql(f"SELECT * FROM {table}").fetchall() == before, verb
+
+
+@pytest.mark.parametrize("table", APPEND_ONLY)
+def test_the_database_itself_keeps_records(recorded: Database, table: str) -> None:
+    """Also for whoever comes with a connection of their own: on PostgreSQL, here, the superuser."""
+    verbs = CHANGES_OF_SQLITE if recorded.is_sqlite else CHANGES_OF_POSTGRESQL
+    if not recorded.is_sqlite:
+        for verb in verbs:
+            with pytest.raises(DBAPIError, match="never changed"), recorded.write() as connection:
+                connection.exec_driver_sql(verb.replace("{}", table))
+        return
+    with closing(sqlite3.connect(str(recorded.engine.url.database))) as stranger:
+        for verb in verbs:
+            with pytest.raises(sqlite3.Error, match="never changed"):
+                stranger.execute(verb.replace("{}", table))
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DROP TABLE tenant",
+        "DROP TRIGGER ledger_no_update",
+        "DROP TRIGGER audit_no_delete",
+        "CREATE TABLE mine (x INTEGER)",
+        "CREATE TEMP TABLE mine (x INTEGER)",
+        "CREATE TRIGGER mine AFTER INSERT ON ledger BEGIN DELETE FROM tenant; END",
+        "CREATE VIEW mine AS SELECT * FROM tenant",
+        "ALTER TABLE ledger RENAME TO old",
+        "ALTER TABLE tenant ADD COLUMN mine TEXT",
+        "ATTACH DATABASE ':memory:' AS mine",
+        "PRAGMA writable_schema=ON",
+        "PRAGMA journal_mode=OFF",
+        "PRAGMA foreign_keys=OFF",
+        "PRAGMA recursive_triggers=OFF",
+        "UPDATE sqlite_master SET sql = ''",
+    ],
+)
+def test_through_a_connection_of_the_application_the_schema_never_changes(
+    on_sqlite: Database, statement: str
+) -> None:
+    with on_sqlite.read() as connection:
+        before = connection.exec_driver_sql("SELECT * FROM sqlite_master").fetchall()
+    with pytest.raises(DBAPIError), on_sqlite.engine.connect() as connection:
+        connection.exec_driver_sql(statement)
+    with on_sqlite.read() as connection:
+        assert connection.exec_driver_sql("SELECT * FROM sqlite_master").fetchall() == before
 
 
 @pytest.mark.parametrize(
@@ -166,6 +278,20 @@ def test_records_never_change(filled: Database, table: str, verb: str) -> None:
         ("receipt", RECEIPT, {"action": "out"}),
         ("receipt", RECEIPT, {"complete": True}),
         ("receipt", RECEIPT, {"hold": "none"}),
+        ("credential", CREDENTIAL, {"kind": "key"}),
+        ("credential", CREDENTIAL, {"used": True}),
+        ("credential", CREDENTIAL, {"expires_at_ms": 1}),
+        ("credential", CREDENTIAL, {"user_id": "user_none"}),
+        ("credential", CREDENTIAL, {}),
+        ("api_key", API_KEY, {"secret_hash": "1" * 64, "old_secret_hash": "2" * 64}),
+        ("api_key", API_KEY, {"secret_hash": "1" * 64, "old_until_ms": 5}),
+        ("api_key", API_KEY, {"secret_hash": "1" * 64, "old_secret_hash": "1" * 64, "old_until_ms": 5}),
+        ("api_key", API_KEY, {}),
+        ("signing_key", SIGNING_KEY, {"number": 0}),
+        ("signing_key", SIGNING_KEY, {"until_ms": 4}),
+        ("signing_key", SIGNING_KEY, {"number": 2}),
+        ("signing_key", SIGNING_KEY, {"handover": "{}"}),
+        ("signing_key", SIGNING_KEY, {"number": 2, "handover": "{}"}),
         ("site", {"name": "x", "pue_milli": 999}, {}),
         (
             "price",

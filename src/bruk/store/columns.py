@@ -1,6 +1,8 @@
 """What all tables are made of: the metadata with its names, and the kinds of column."""
 
-from sqlalchemy import BigInteger, Column, ForeignKey, MetaData, String, Text
+from sqlalchemy import Column, ForeignKey, MetaData
+
+from bruk.store.values import Whole, Words
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -14,16 +16,16 @@ metadata = MetaData(naming_convention=NAMING)
 
 def ms(name: str, nullable: bool = False) -> Column[int]:
     """A time [ms]."""
-    return Column(name, BigInteger, nullable=nullable)
+    return Column(name, Whole, nullable=nullable)
 
 
 def text(name: str, nullable: bool = False) -> Column[str]:
     """Text of any length."""
-    return Column(name, Text, nullable=nullable)
+    return Column(name, Words(), nullable=nullable)
 
 
 def key(name: str, *, references: str | None = None, primary: bool = False) -> Column[str]:
     """An identifier, perhaps of a row elsewhere."""
     if references:
-        return Column(name, String(200), ForeignKey(references), primary_key=primary, nullable=False)
-    return Column(name, String(200), primary_key=primary, nullable=False)
+        return Column(name, Words(200), ForeignKey(references), primary_key=primary, nullable=False)
+    return Column(name, Words(200), primary_key=primary, nullable=False)

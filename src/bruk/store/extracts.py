@@ -57,7 +57,9 @@ def ledger_sums(
     ):
         if wanted is not None:
             statement = statement.where(column == wanted)
-    found = rows.all_of(connection, statement.group_by(*by).order_by(*by))
+    # The two databases put NULL at different ends unless told.
+    order = (ledger.c.tenant, ledger.c.resource, ledger.c.quality.nulls_first())
+    found = rows.all_of(connection, statement.group_by(*by).order_by(*order))
     return [
         LedgerSum(
             row.tenant,

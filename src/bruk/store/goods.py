@@ -1,12 +1,13 @@
 """Queries of artifacts, models and their evaluations."""
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, select, update
 
 from bruk.model.artifact import Artifact, Evaluation, Gate, Model
 from bruk.store import rows
-from bruk.store.tables import artifact, evaluation, model
+from bruk.store.tables import artifact, evaluation, model, run
 from bruk.wire import codec
 
 
@@ -26,8 +27,13 @@ def get_artifact(connection: Connection, artifact_id: str) -> Artifact:
 
 def find_artifact(connection: Connection, artifact_id: str) -> Artifact | None:
     """The artifact, or None."""
-    row = connection.execute(select(artifact).where(artifact.c.id == artifact_id)).first()
-    return rows.to_value(Artifact, row) if row else None
+    found = rows.find(connection, artifact, id=artifact_id)
+    return rows.to_value(Artifact, found) if found else None
+
+
+def known_artifacts(connection: Connection, ids: Collection[str]) -> set[str]:
+    """Which of these identifiers are artifacts'."""
+    return rows.among(connection, select(artifact.c.id), artifact.c.id, ids)
 
 
 def artifacts(
@@ -47,6 +53,14 @@ def artifacts(
 def remove_artifact(connection: Connection, artifact_id: str) -> None:
     """Forget an artifact; its bytes go when no other artifact has the same digest."""
     connection.execute(delete(artifact).where(artifact.c.id == artifact_id))
+
+
+def digests(connection: Connection) -> set[str]:
+    """Every digest that an artifact names, or that a run has handed over without an artifact yet."""
+    named = set(connection.execute(select(artifact.c.digest)).scalars())
+    for outputs in connection.execute(select(run.c.outputs).where(run.c.settled.is_(False))).scalars():
+        named |= {item["digest"] for item in outputs or []}
+    return named
 
 
 def digest_used(connection: Connection, digest: str) -> bool:
@@ -72,10 +86,7 @@ def replace_model(connection: Connection, value: Model) -> None:
 
 
 def _model(connection: Connection, row: Row[Any]) -> Model:
-    found = rows.all_of(
-        connection,
-        select(evaluation).where(evaluation.c.model == row.id).order_by(evaluation.c.at_ms, evaluation.c.id),
-    )
+    found = rows.every(connection, evaluation, "at_ms", "id", model=row.id)
     return rows.to_value(Model, row, evaluations=tuple(rows.to_value(Evaluation, item) for item in found))
 
 
@@ -90,7 +101,7 @@ def get_model(connection: Connection, model_id: str) -> Model:
 
 def find_model(connection: Connection, model_id: str) -> Model | None:
     """The model, or None."""
-    row = connection.execute(select(model).where(model.c.id == model_id)).first()
+    row = rows.find(connection, model, id=model_id)
     return _model(connection, row) if row else None
 
 

@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from bruk.model.ledger import Price, Resource
 from bruk.store import rows
 from bruk.store.tables import account, budget_slice, idempotency, invoice, price
+
+_DECAYED = update(account).where(account.c.project == bindparam("of"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +56,7 @@ def add_price(connection: Connection, value: Price) -> None:
 
 def prices(connection: Connection) -> list[Price]:
     """Every version of every price."""
-    statement = select(price).order_by(price.c.resource, price.c.item, price.c.version)
-    return [rows.to_value(Price, row) for row in rows.all_of(connection, statement)]
+    return rows.nouns(connection, Price, price, "resource", "item", "version")
 
 
 def newest_price(connection: Connection, resource: Resource, item: str) -> Price | None:
@@ -66,38 +67,29 @@ def newest_price(connection: Connection, resource: Resource, item: str) -> Price
         .order_by(price.c.version.desc())
         .limit(1)
     )
-    row = connection.execute(statement).first()
+    row = rows.first(connection, statement)
     return rows.to_value(Price, row) if row else None
 
 
 def accounts(connection: Connection) -> dict[str, Account]:
     """Project id to its account."""
-    return {row.project: rows.to_value(Account, row) for row in rows.all_of(connection, select(account))}
+    return {found.project: found for found in rows.nouns(connection, Account, account, "project")}
 
 
 def set_decayed(connection: Connection, project: str, device_ms: int, at_ms: int) -> None:
     """Write the decayed use that counts for fair share."""
-    connection.execute(
-        update(account)
-        .where(account.c.project == project)
-        .values(decayed_device_ms=device_ms, decayed_at_ms=at_ms)
-    )
+    connection.execute(_DECAYED, {"of": project, "decayed_device_ms": device_ms, "decayed_at_ms": at_ms})
 
 
-def slices(connection: Connection) -> list[Slice]:
-    """Every gateway's slice of every project's budget."""
-    return [rows.to_value(Slice, row) for row in rows.all_of(connection, select(budget_slice))]
+def slices(connection: Connection, of_gateway: str | None = None) -> list[Slice]:
+    """Every gateway's slice of every project's budget, or one gateway's."""
+    key = {} if of_gateway is None else {"gateway": of_gateway}
+    return rows.nouns(connection, Slice, budget_slice, "gateway", "project", **key)
 
 
 def set_slice(connection: Connection, value: Slice) -> None:
     """Write a slice, new or known."""
-    statement = (
-        update(budget_slice)
-        .where(budget_slice.c.gateway == value.gateway, budget_slice.c.project == value.project)
-        .values(granted_microeur=value.granted_microeur, settled_microeur=value.settled_microeur)
-    )
-    if connection.execute(statement).rowcount == 0:
-        connection.execute(insert(budget_slice).values(**rows.to_row(budget_slice, value)))
+    rows.put(connection, budget_slice, value)
 
 
 def add_invoice(connection: Connection, value: InvoiceRow) -> None:
@@ -125,7 +117,7 @@ def invoices(connection: Connection, tenant: str | None = None) -> list[InvoiceR
 def find_answer(connection: Connection, caller: str, key: str) -> tuple[str, int, Any] | None:
     """What was answered to a caller's idempotency key: the request's fingerprint, status, body."""
     statement = select(idempotency).where(idempotency.c.caller == caller, idempotency.c.key == key)
-    row = connection.execute(statement).first()
+    row = rows.first(connection, statement)
     return (row.fingerprint, row.status, row.answer) if row else None
 
 

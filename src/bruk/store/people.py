@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Table, delete, select, update
 
 from bruk.model.tenant import ApiKey, Project, Tenant, User
 from bruk.store import rows
@@ -11,13 +11,22 @@ from bruk.store.tables import account, api_key, credential, project, tenant, use
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A login link, a browser session or a command-line token, by the hash of its secret."""
+    """A login link, a browser session or a command-line token, by the hash of its secret.
+
+    Attributes:
+        id: by which people speak of it; it opens nothing.
+        source: what it was made by, in words.
+        last_used_at_ms: to within a minute or so; see ``control.uses`` [ms].
+    """
 
     secret_hash: str
+    id: str
     kind: str
     user_id: str
+    source: str
     created_at_ms: int
     expires_at_ms: int
+    last_used_at_ms: int | None = None
     used: bool = False
 
 
@@ -37,14 +46,12 @@ def get_tenant(connection: Connection, name: str) -> Tenant:
     Raises:
         NotFound: there is none of that name.
     """
-    return rows.to_value(Tenant, rows.one(connection, tenant, "tenant", name=name))
+    return rows.noun(connection, Tenant, tenant, "tenant", name=name)
 
 
 def tenants(connection: Connection) -> list[Tenant]:
     """Every tenant, by name."""
-    return [
-        rows.to_value(Tenant, row) for row in rows.all_of(connection, select(tenant).order_by(tenant.c.name))
-    ]
+    return rows.nouns(connection, Tenant, tenant, "name")
 
 
 def add_project(connection: Connection, value: Project) -> None:
@@ -72,15 +79,13 @@ def get_project(connection: Connection, project_id: str) -> Project:
     Raises:
         NotFound: there is none.
     """
-    return rows.to_value(Project, rows.one(connection, project, "project", id=project_id))
+    return rows.noun(connection, Project, project, "project", id=project_id)
 
 
 def projects(connection: Connection, of_tenant: str | None = None) -> list[Project]:
     """Every project, by id."""
-    statement = select(project).order_by(project.c.id)
-    if of_tenant is not None:
-        statement = statement.where(project.c.tenant == of_tenant)
-    return [rows.to_value(Project, row) for row in rows.all_of(connection, statement)]
+    key = {} if of_tenant is None else {"tenant": of_tenant}
+    return rows.nouns(connection, Project, project, "id", **key)
 
 
 def add_user(connection: Connection, value: User) -> None:
@@ -105,6 +110,11 @@ def users(connection: Connection, of_tenant: str | None = None) -> list[User]:
     return [rows.to_value(User, row) for row in rows.all_of(connection, statement)]
 
 
+def replace_user(connection: Connection, value: User) -> None:
+    """Write a person anew."""
+    rows.replace(connection, user_account, value)
+
+
 def add_credential(connection: Connection, value: Credential) -> None:
     """A new login link, session or token."""
     rows.add(connection, credential, value)
@@ -112,7 +122,13 @@ def add_credential(connection: Connection, value: Credential) -> None:
 
 def find_credential(connection: Connection, secret_hash: str) -> Credential | None:
     """The credential of this hash, whether or not it is still good."""
-    row = connection.execute(select(credential).where(credential.c.secret_hash == secret_hash)).first()
+    row = rows.first(connection, select(credential).where(credential.c.secret_hash == secret_hash))
+    return rows.to_value(Credential, row) if row else None
+
+
+def credential_of(connection: Connection, identifier: str) -> Credential | None:
+    """The credential by which people speak of it."""
+    row = rows.first(connection, select(credential).where(credential.c.id == identifier))
     return rows.to_value(Credential, row) if row else None
 
 
@@ -126,9 +142,68 @@ def use_credential(connection: Connection, secret_hash: str) -> bool:
     return connection.execute(statement).rowcount == 1
 
 
+def credentials(connection: Connection, of_user: str) -> list[Credential]:
+    """A person's login links, sessions and tokens, oldest first, whether or not they are still good."""
+    statement = (
+        select(credential)
+        .where(credential.c.user_id == of_user)
+        .order_by(credential.c.created_at_ms, credential.c.id)
+    )
+    return [rows.to_value(Credential, row) for row in rows.all_of(connection, statement)]
+
+
+def end_credential(connection: Connection, secret_hash: str, at_ms: int) -> None:
+    """Let a credential end at a moment that lies within its life [ms]."""
+    connection.execute(
+        update(credential)
+        .where(credential.c.secret_hash == secret_hash, credential.c.expires_at_ms > at_ms)
+        .values(expires_at_ms=at_ms)
+    )
+
+
 def drop_credential(connection: Connection, secret_hash: str) -> None:
-    """End a session."""
-    connection.execute(credential.delete().where(credential.c.secret_hash == secret_hash))
+    """End a credential now."""
+    connection.execute(delete(credential).where(credential.c.secret_hash == secret_hash))
+
+
+def drop_credentials(
+    connection: Connection,
+    of_user: str,
+    *,
+    kind: str | None = None,
+    source: str | None = None,
+    but: str | None = None,
+) -> int:
+    """End a person's credentials, of one kind, of one source, all but one (a hash); how many."""
+    statement = delete(credential).where(credential.c.user_id == of_user)
+    for column, wanted in ((credential.c.kind, kind), (credential.c.source, source)):
+        if wanted is not None:
+            statement = statement.where(column == wanted)
+    if but is not None:
+        statement = statement.where(credential.c.secret_hash != but)
+    return connection.execute(statement).rowcount
+
+
+def drop_ended_credentials(connection: Connection, now_ms: int) -> None:
+    """Forget credentials that let nobody in any more: expired ones and used links."""
+    connection.execute(
+        delete(credential).where((credential.c.expires_at_ms <= now_ms) | credential.c.used.is_(True))
+    )
+
+
+def credential_used(connection: Connection, identifier: str, at_ms: int) -> None:
+    """Note when a credential was used last; an earlier time changes nothing [ms]."""
+    _used(connection, credential, identifier, at_ms)
+
+
+def key_used(connection: Connection, identifier: str, at_ms: int) -> None:
+    """Note when an API key was used last; an earlier time changes nothing [ms]."""
+    _used(connection, api_key, identifier, at_ms)
+
+
+def _used(connection: Connection, table: Table, identifier: str, at_ms: int) -> None:
+    earlier = table.c.last_used_at_ms.is_(None) | (table.c.last_used_at_ms < at_ms)
+    connection.execute(update(table).where(table.c.id == identifier, earlier).values(last_used_at_ms=at_ms))
 
 
 def add_key(connection: Connection, value: ApiKey) -> None:
@@ -151,8 +226,9 @@ def get_key(connection: Connection, key_id: str) -> ApiKey:
 
 
 def find_key(connection: Connection, secret_hash: str) -> ApiKey | None:
-    """The key whose secret has this hash, whether or not it is still good."""
-    row = connection.execute(select(api_key).where(api_key.c.secret_hash == secret_hash)).first()
+    """The key whose secret, new or before its rotation, has this hash, whether or not it is still good."""
+    either = (api_key.c.secret_hash == secret_hash) | (api_key.c.old_secret_hash == secret_hash)
+    row = rows.first(connection, select(api_key).where(either))
     return rows.to_value(ApiKey, row) if row else None
 
 

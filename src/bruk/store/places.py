@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, update
 
 from bruk.model.site import Node, Site
 from bruk.store import rows
@@ -55,20 +55,18 @@ def get_site(connection: Connection, name: str) -> Site:
     Raises:
         NotFound: there is none of that name.
     """
-    return rows.to_value(Site, rows.one(connection, site, "site", name=name))
+    return rows.noun(connection, Site, site, "site", name=name)
 
 
 def sites(connection: Connection) -> list[Site]:
     """Every site, by name."""
-    return [rows.to_value(Site, row) for row in rows.all_of(connection, select(site).order_by(site.c.name))]
+    return rows.nouns(connection, Site, site, "name")
 
 
 def nodes(connection: Connection, of_site: str | None = None) -> list[Node]:
     """Every node, by site and name."""
-    statement = select(node).order_by(node.c.site, node.c.name)
-    if of_site is not None:
-        statement = statement.where(node.c.site == of_site)
-    return [rows.to_value(Node, row) for row in rows.all_of(connection, statement)]
+    key = {} if of_site is None else {"site": of_site}
+    return rows.nouns(connection, Node, node, "site", "name", **key)
 
 
 def replace_nodes(connection: Connection, of_site: str, values: list[Node]) -> None:
@@ -92,9 +90,7 @@ def set_drained(connection: Connection, of_site: str, name: str, drained: bool) 
 
 def agents(connection: Connection) -> list[AgentRow]:
     """Every site's agent."""
-    return [
-        rows.to_value(AgentRow, row) for row in rows.all_of(connection, select(agent).order_by(agent.c.site))
-    ]
+    return [rows.to_value(AgentRow, row) for row in rows.every(connection, agent, "site")]
 
 
 def get_agent(connection: Connection, of_site: str) -> AgentRow:
@@ -114,8 +110,7 @@ def add_gateway(connection: Connection, value: GatewayRow) -> None:
 
 def gateways(connection: Connection) -> list[GatewayRow]:
     """Every gateway, by name."""
-    statement = select(gateway).order_by(gateway.c.name)
-    return [rows.to_value(GatewayRow, row) for row in rows.all_of(connection, statement)]
+    return [rows.to_value(GatewayRow, row) for row in rows.every(connection, gateway, "name")]
 
 
 def get_gateway(connection: Connection, name: str) -> GatewayRow:

@@ -2,17 +2,15 @@
 
 from sqlalchemy import (
     JSON,
-    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
     Index,
-    Integer,
-    String,
     Table,
 )
 
 from bruk.store.columns import key, metadata, ms, text
+from bruk.store.values import Small, Whole, Words
 
 hold = Table(
     "hold",
@@ -20,13 +18,13 @@ hold = Table(
     key("id", primary=True),
     text("scope"),
     text("target"),
-    Column("generation", BigInteger, nullable=False),
+    Column("generation", Whole, nullable=False),
     text("raised_by"),
     ms("raised_at_ms"),
     text("reason"),
     text("released_by", nullable=True),
     ms("released_at_ms", nullable=True),
-    Column("released_generation", BigInteger, nullable=True),
+    Column("released_generation", Whole, nullable=True),
     CheckConstraint(
         "(released_by IS NULL) = (released_at_ms IS NULL) "
         "AND (released_at_ms IS NULL) = (released_generation IS NULL)",
@@ -45,14 +43,14 @@ Index(
 acknowledgement = Table(
     "acknowledgement",
     metadata,
-    Column("enforcer", String(10), primary_key=True),
+    Column("enforcer", Words(10), primary_key=True),
     key("id", primary=True),
-    Column("generation", BigInteger, nullable=False),
+    Column("generation", Whole, nullable=False),
     ms("at_ms"),
-    Column("refused", BigInteger, nullable=False),
-    Column("drained", BigInteger, nullable=False),
-    Column("stopped", BigInteger, nullable=False),
-    Column("processes_left", BigInteger, nullable=False),
+    Column("refused", Whole, nullable=False),
+    Column("drained", Whole, nullable=False),
+    Column("stopped", Whole, nullable=False),
+    Column("processes_left", Whole, nullable=False),
 )
 
 # Baselines are the enforcers' counters when the hold was raised, so that a receipt states only
@@ -62,8 +60,8 @@ receipt = Table(
     metadata,
     key("id", primary=True),
     key("hold", references="hold.id"),
-    Column("action", String(3), nullable=False),
-    Column("generation", BigInteger, nullable=False),
+    Column("action", Words(3), nullable=False),
+    Column("generation", Whole, nullable=False),
     ms("created_at_ms"),
     Column("complete", Boolean, nullable=False),
     Column("baseline", JSON, nullable=False),
@@ -81,7 +79,7 @@ gateway = Table(
     ms("last_sync_at_ms", nullable=True),
     ms("lease_until_ms", nullable=True),
     text("journal"),
-    Column("usage_seq", BigInteger, nullable=False),
+    Column("usage_seq", Whole, nullable=False),
     ms("created_at_ms"),
 )
 
@@ -90,16 +88,16 @@ budget_slice = Table(
     metadata,
     key("gateway", references="gateway.name", primary=True),
     key("project", references="project.id", primary=True),
-    Column("granted_microeur", BigInteger, nullable=False),
-    Column("settled_microeur", BigInteger, nullable=False),
+    Column("granted_microeur", Whole, nullable=False),
+    Column("settled_microeur", Whole, nullable=False),
     CheckConstraint("granted_microeur >= 0", name="grows"),
 )
 
 ledger = Table(
     "ledger",
     metadata,
-    Column("seq", BigInteger, primary_key=True, autoincrement=False),
-    Column("key", String(300), nullable=False, unique=True),
+    Column("seq", Whole, primary_key=True, autoincrement=False),
+    Column("key", Words(300), nullable=False, unique=True),
     ms("at_ms"),
     ms("from_ms"),
     ms("to_ms"),
@@ -108,21 +106,21 @@ ledger = Table(
     text("site"),
     text("resource"),
     text("item"),
-    Column("quantity", BigInteger, nullable=False),
-    Column("price_microeur", BigInteger, nullable=False),
-    Column("price_version", Integer, nullable=False),
-    Column("amount_microeur", BigInteger, nullable=False),
-    Column("workload", String(200), nullable=False, index=True),
+    Column("quantity", Whole, nullable=False),
+    Column("price_microeur", Whole, nullable=False),
+    Column("price_version", Small, nullable=False),
+    Column("amount_microeur", Whole, nullable=False),
+    Column("workload", Words(200), nullable=False, index=True),
     text("run"),
     text("request"),
     text("gateway"),
-    Column("it_energy_j", BigInteger, nullable=False),
-    Column("energy_j", BigInteger, nullable=False),
-    Column("carbon_mg", BigInteger, nullable=False),
+    Column("it_energy_j", Whole, nullable=False),
+    Column("energy_j", Whole, nullable=False),
+    Column("carbon_mg", Whole, nullable=False),
     text("quality", nullable=True),
     text("note"),
-    Column("prev", String(64), nullable=False),
-    Column("hash", String(64), nullable=False, unique=True),
+    Column("prev", Words(64), nullable=False),
+    Column("hash", Words(64), nullable=False, unique=True),
     CheckConstraint("to_ms >= from_ms", name="forward"),
     CheckConstraint("quantity >= 0", name="quantity"),
 )
@@ -134,16 +132,16 @@ account = Table(
     "account",
     metadata,
     key("project", references="project.id", primary=True),
-    Column("spent_microeur", BigInteger, nullable=False),
-    Column("device_ms", BigInteger, nullable=False),
-    Column("decayed_device_ms", BigInteger, nullable=False),
+    Column("spent_microeur", Whole, nullable=False),
+    Column("device_ms", Whole, nullable=False),
+    Column("decayed_device_ms", Whole, nullable=False),
     ms("decayed_at_ms"),
 )
 
 audit = Table(
     "audit",
     metadata,
-    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("seq", Whole, primary_key=True, autoincrement=False),
     ms("at_ms"),
     text("actor_kind"),
     text("actor_id"),
@@ -151,8 +149,8 @@ audit = Table(
     text("target"),
     text("outcome"),
     Column("detail", JSON, nullable=False),
-    Column("prev", String(64), nullable=False),
-    Column("hash", String(64), nullable=False, unique=True),
+    Column("prev", Words(64), nullable=False),
+    Column("hash", Words(64), nullable=False, unique=True),
 )
 
 invoice = Table(
@@ -166,13 +164,28 @@ invoice = Table(
     Column("document", JSON, nullable=False),
 )
 
+# The public halves of the keys that signed records; the private one of the newest lies in a file.
+signing_key = Table(
+    "signing_key",
+    metadata,
+    Column("number", Small, primary_key=True, autoincrement=False),
+    Column("public_key", Words(100), nullable=False, unique=True),
+    ms("from_ms"),
+    ms("until_ms", nullable=True),
+    # Both keys' signatures under the statement by which this key followed the one before it.
+    Column("handover", JSON(none_as_null=True), nullable=True),
+    CheckConstraint("number >= 1", name="counted"),
+    CheckConstraint("until_ms IS NULL OR until_ms >= from_ms", name="forward"),
+    CheckConstraint("(number = 1) = (handover IS NULL)", name="handed_over"),
+)
+
 idempotency = Table(
     "idempotency",
     metadata,
     key("caller", primary=True),
     key("key", primary=True),
-    Column("fingerprint", String(64), nullable=False),
-    Column("status", Integer, nullable=False),
+    Column("fingerprint", Words(64), nullable=False),
+    Column("status", Small, nullable=False),
     Column("answer", JSON, nullable=False),
     ms("at_ms"),
 )
@@ -183,7 +196,7 @@ counter = Table(
     "counter",
     metadata,
     key("name", primary=True),
-    Column("value", BigInteger, nullable=False),
+    Column("value", Whole, nullable=False),
 )
 
 setting = Table(

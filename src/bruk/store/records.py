@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from sqlalchemy import Connection, Table, func, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, func, insert, select, update
 
 from bruk.model.ledger import AuditEntry, LedgerEntry, Resource
 from bruk.seal import GENESIS_HASH, Entry, Head, extend
@@ -18,13 +18,49 @@ from bruk.store.tables import account, audit, invoice, ledger
 LEDGER = "ledger"
 AUDIT = "audit"
 _TABLES: dict[str, Table] = {LEDGER: ledger, AUDIT: audit}
+_HEADS = {
+    name: select(table.c.seq, table.c.hash).order_by(table.c.seq.desc()).limit(1)
+    for name, table in _TABLES.items()
+}
+_LAST_MS = select(ledger.c.at_ms).order_by(ledger.c.seq.desc()).limit(1)
+_INVOICED_MS = select(func.max(invoice.c.to_ms))
+_SPENT = (
+    update(account)
+    .where(account.c.project == bindparam("of"))
+    .values(
+        spent_microeur=account.c.spent_microeur + bindparam("spent"),
+        device_ms=account.c.device_ms + bindparam("device_time"),
+    )
+)
 
 
 def head(connection: Connection, chain: str) -> Head:
     """Where the chain ``ledger`` or ``audit`` stands."""
-    table = _TABLES[chain]
-    row = connection.execute(select(table.c.seq, table.c.hash).order_by(table.c.seq.desc()).limit(1)).first()
+    row = rows.first(connection, _HEADS[chain])
     return Head(chain, row.seq, row.hash) if row else Head(chain, 0, GENESIS_HASH)
+
+
+def head_before(connection: Connection, chain: str, at_ms: int) -> Head:
+    """Where the chain stood before the first entry of this time or later [ms]."""
+    table = _TABLES[chain]
+    later = connection.execute(select(func.min(table.c.seq)).where(table.c.at_ms >= at_ms)).scalar()
+    if later is None:
+        return head(connection, chain)
+    if later == 1:
+        return Head(chain, 0, GENESIS_HASH)
+    found = connection.execute(select(table.c.hash).where(table.c.seq == later - 1)).scalar_one()
+    return Head(chain, later - 1, found)
+
+
+def newest_ms(connection: Connection) -> int:
+    """The latest time that an entry of either chain bears; 0 before the first [ms]."""
+    found = [connection.execute(select(func.max(table.c.at_ms))).scalar() for table in _TABLES.values()]
+    return max((at_ms for at_ms in found if at_ms is not None), default=0)
+
+
+def first_ms(connection: Connection) -> int | None:
+    """The time of the audit log's first entry [ms]."""
+    return connection.execute(select(func.min(audit.c.at_ms))).scalar()
 
 
 def _body(entry: LedgerEntry | AuditEntry) -> dict[str, Any]:
@@ -45,6 +81,8 @@ def append_audit(connection: Connection, entry: AuditEntry) -> AuditEntry:
 def append_ledger(connection: Connection, entries: Sequence[LedgerEntry]) -> list[LedgerEntry]:
     """Append those entries whose ``key`` is new and return them; accounts follow in the same
     transaction. An entry that arrives a second time changes nothing."""
+    if not entries:
+        return []
     keys = [entry.key for entry in entries]
     known = set(connection.execute(select(ledger.c.key).where(ledger.c.key.in_(keys))).scalars())
     added: list[LedgerEntry] = []
@@ -61,8 +99,7 @@ def append_ledger(connection: Connection, entries: Sequence[LedgerEntry]) -> lis
         added.append(replace(entry, seq=sealed.seq, prev=sealed.prev, hash=sealed.hash))
     if added:
         connection.execute(insert(ledger), [rows.to_row(ledger, entry) for entry in added])
-        for entry in added:
-            _account(connection, entry)
+        _account(connection, added)
     return added
 
 
@@ -72,22 +109,21 @@ def _earliest_ms(connection: Connection) -> int:
     Invoices cut the ledger by time of entry, so that time never runs back along the chain, nor
     behind an invoice, even when the machine's clock does.
     """
-    last_ms = connection.execute(select(ledger.c.at_ms).order_by(ledger.c.seq.desc()).limit(1)).scalar()
-    invoiced_ms = connection.execute(select(func.max(invoice.c.to_ms))).scalar()
+    last_ms = connection.execute(_LAST_MS).scalar()
+    invoiced_ms = connection.execute(_INVOICED_MS).scalar()
     return max(last_ms or 0, invoiced_ms or 0)
 
 
-def _account(connection: Connection, entry: LedgerEntry) -> None:
-    device_ms = entry.quantity if entry.resource is Resource.DEVICE_TIME else 0
-    changed = connection.execute(
-        update(account)
-        .where(account.c.project == entry.project)
-        .values(
-            spent_microeur=account.c.spent_microeur + entry.amount_microeur,
-            device_ms=account.c.device_ms + device_ms,
-        )
-    )
-    assert changed.rowcount == 1, f"project {entry.project} has no account"
+def _account(connection: Connection, entries: Sequence[LedgerEntry]) -> None:
+    sums: dict[str, tuple[int, int]] = {}
+    for entry in entries:
+        spent, device_ms = sums.get(entry.project, (0, 0))
+        device_ms += entry.quantity if entry.resource is Resource.DEVICE_TIME else 0
+        sums[entry.project] = (spent + entry.amount_microeur, device_ms)
+    for project, (spent, device_ms) in sums.items():
+        values = {"of": project, "spent": spent, "device_time": device_ms}
+        changed = connection.execute(_SPENT, values)
+        assert changed.rowcount == 1, f"project {project} has no account"
 
 
 def ledger_entries(

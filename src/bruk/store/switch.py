@@ -3,11 +3,14 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select
 
-from bruk.model.switch import Acknowledgement, Hold
+from bruk.model.switch import Acknowledgement, EnforcerKind, Hold
 from bruk.store import rows
 from bruk.store.tables import acknowledgement, hold, receipt
+
+_HOLDS = select(hold).order_by(hold.c.generation, hold.c.id)
+_STANDING = _HOLDS.where(hold.c.released_at_ms.is_(None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,29 +49,25 @@ def get_hold(connection: Connection, hold_id: str) -> Hold:
 
 def holds(connection: Connection, *, standing: bool = True) -> list[Hold]:
     """Holds in the order they were raised; only those that stand, or all."""
-    statement = select(hold).order_by(hold.c.generation)
-    if standing:
-        statement = statement.where(hold.c.released_at_ms.is_(None))
-    return [rows.to_value(Hold, row) for row in rows.all_of(connection, statement)]
+    found = rows.all_of(connection, _STANDING if standing else _HOLDS)
+    return rows.kept(Hold, found)
 
 
 def acknowledge(connection: Connection, value: Acknowledgement) -> None:
     """What an enforcer says now."""
-    known = connection.execute(
-        select(acknowledgement.c.id).where(
-            acknowledgement.c.enforcer == value.enforcer.value, acknowledgement.c.id == value.id
-        )
-    ).first()
-    if known:
-        rows.replace(connection, acknowledgement, value)
-    else:
-        connection.execute(insert(acknowledgement).values(**rows.to_row(acknowledgement, value)))
+    rows.put(connection, acknowledgement, value)
+
+
+def acknowledged(connection: Connection, enforcer: EnforcerKind, identifier: str) -> Acknowledgement | None:
+    """What this enforcer said last; None if it never said anything."""
+    row = rows.find(connection, acknowledgement, enforcer=enforcer.value, id=identifier)
+    return rows.to_value(Acknowledgement, row) if row else None
 
 
 def acknowledgements(connection: Connection) -> list[Acknowledgement]:
     """What every enforcer said last."""
-    statement = select(acknowledgement).order_by(acknowledgement.c.enforcer, acknowledgement.c.id)
-    return [rows.to_value(Acknowledgement, row) for row in rows.all_of(connection, statement)]
+    found = rows.every(connection, acknowledgement, "enforcer", "id")
+    return [rows.to_value(Acknowledgement, row) for row in found]
 
 
 def add_receipt(connection: Connection, value: ReceiptRow) -> None:
@@ -92,7 +91,6 @@ def get_receipt(connection: Connection, receipt_id: str) -> ReceiptRow:
 
 def receipts(connection: Connection, *, open_only: bool = False) -> list[ReceiptRow]:
     """Receipts, oldest first."""
-    statement = select(receipt).order_by(receipt.c.generation)
-    if open_only:
-        statement = statement.where(receipt.c.complete.is_(False))
-    return [rows.to_value(ReceiptRow, row) for row in rows.all_of(connection, statement)]
+    key = {"complete": False} if open_only else {}
+    found = rows.every(connection, receipt, "generation", "created_at_ms", "id", **key)
+    return [rows.to_value(ReceiptRow, row) for row in found]
