@@ -79,8 +79,9 @@ class Launch:
         grace_s: between SIGTERM and SIGKILL [s].
         disk_bytes: most it may write under ``writable`` [bytes]; 0: not limited.
         memory_bytes: limit of its address space's resident part [bytes]; 0: the slots' share.
-        network: addresses it may reach; ``loopback`` is what replicas and gangs need, and in a
-            sandbox it is a loopback of the run's own.
+        network: destinations (``model.egress``) that it may reach beyond its loopback, which is what
+            replicas and gangs need and in a sandbox is the run's own. An engine that cannot hold a
+            run to them refuses it.
         ports: TCP ports of its loopback on which it serves, reached on this machine's loopback under
             the same number.
     """
@@ -98,7 +99,7 @@ class Launch:
     grace_s: int = 30
     disk_bytes: int = 0
     memory_bytes: int = 0
-    network: str = "loopback"
+    network: tuple[str, ...] = ()
     ports: tuple[int, ...] = ()
 
 
@@ -124,6 +125,8 @@ class Status:
         detail: one sentence when something is worth saying (killed for time, for disk, ...).
         cpu_ms: processor time used so far by all its processes, as far as known [ms].
         cause: who or what is ending it, or has; stays when it has exited.
+        alive_at_ms: when it was seen alive, on the line of time that its start stands on; None where
+            the engine has no other clock than the agent's.
     """
 
     handle: str
@@ -138,6 +141,7 @@ class Status:
     cpu_ms: int = 0
     placement: tuple[DeviceSet, ...] = field(default=())
     cause: EndCause = EndCause.NONE
+    alive_at_ms: int | None = None
 
 
 class Engine(Protocol):

@@ -157,7 +157,7 @@ class SmiMeter:
     def read(self) -> MeterReading | None:
         try:
             lines = self._ask().splitlines()
-        except (OSError, subprocess.SubprocessError):
+        except (OSError, ValueError, subprocess.SubprocessError):  # Also a tool that answers no text.
             return None
         now_ms = self._clock.monotonic_ms()
         sources = []
@@ -165,8 +165,8 @@ class SmiMeter:
             number, _, power = (part.strip() for part in line.partition(","))
             try:
                 index, power_mw = int(number), int(float(power) * 1000)
-            except ValueError:
-                continue  # "[N/A]" on boards that do not say.
+            except (ValueError, OverflowError):
+                continue  # "[N/A]" on boards that do not say, or "inf" on broken ones.
             before_ms, before_mw = self._last.get(index, (now_ms, power_mw))
             step_mj = (power_mw + before_mw) * (now_ms - before_ms) // 2000
             self._last[index] = (now_ms, power_mw)

@@ -173,11 +173,23 @@ class MockEngine:
         for other in self.world.runs.values():
             held = {(part.node, index) for part in other.launch.placement for index in part.devices}
             if held & wanted and self._state(other)[2] is None:
-                raise LaunchFailed(f"a device is in use by run {other.launch.run}", run=launch.run)
+                self.in_use(launch, other.launch.run)
+
+    def in_use(self, launch: Launch, by: str) -> None:
+        """A launch names a device that another run holds.
+
+        Raises:
+            LaunchFailed: always.
+        """
+        raise LaunchFailed(f"a device is in use by run {by}", run=launch.run)
 
     def _state(self, run: MockRun) -> tuple[Observed, int | None, int | None, EndCause]:
-        """Observed state, exit code, end [ms] and cause of the run at the Clock's time."""
-        now_ms, behaviour, launch = self._clock.now_ms(), run.behaviour, run.launch
+        return self.state_of(run, self._clock.now_ms())
+
+    @staticmethod
+    def state_of(run: MockRun, now_ms: int) -> tuple[Observed, int | None, int | None, EndCause]:
+        """Observed state, exit code, end [ms] and cause of a run at this time [ms]."""
+        behaviour, launch = run.behaviour, run.launch
         ends: list[tuple[int, Observed, int | None, EndCause]] = []
         if behaviour.lost_after_ms is not None:
             lost_at_ms = run.started_at_ms + behaviour.lost_after_ms
@@ -186,11 +198,11 @@ class MockEngine:
             own_end_ms = run.started_at_ms + behaviour.ends_after_ms
             ends.append((own_end_ms, Observed.EXITED, behaviour.exit_code, EndCause.NONE))
         if run.stop_at_ms is not None and run.kill_at_ms is not None:
-            ends.append(self._end(run.stop_at_ms, run.kill_at_ms, behaviour, EndCause.STOP))
+            ends.append(_end(run.stop_at_ms, run.kill_at_ms, behaviour, EndCause.STOP))
         if launch.time_limit_s is not None:
             limit_ms = run.started_at_ms + launch.time_limit_s * 1000
             kill_ms = limit_ms + launch.grace_s * 1000
-            ends.append(self._end(limit_ms, kill_ms, behaviour, EndCause.TIME_LIMIT))
+            ends.append(_end(limit_ms, kill_ms, behaviour, EndCause.TIME_LIMIT))
         if ends:
             ended_at_ms, observed, code, cause = min(ends, key=lambda end: end[0])
             if ended_at_ms <= now_ms:
@@ -201,15 +213,6 @@ class MockEngine:
             return Observed.STOPPING, None, None, EndCause.TIME_LIMIT
         return Observed.RUNNING, None, None, EndCause.NONE
 
-    @staticmethod
-    def _end(
-        asked_ms: int, kill_ms: int, behaviour: Behaviour, cause: EndCause
-    ) -> tuple[int, Observed, int | None, EndCause]:
-        willing_ms = asked_ms + behaviour.stop_takes_ms
-        if willing_ms <= kill_ms:
-            return willing_ms, Observed.EXITED, behaviour.stop_exit_code, cause
-        return kill_ms, Observed.EXITED, SIGKILL_CODE, cause
-
     def _run(self, handle: str) -> MockRun:
         self._reach()
         if handle not in self.world.runs:
@@ -219,3 +222,12 @@ class MockEngine:
     def _reach(self) -> None:
         if self.world.unreachable:
             raise EngineError(self.world.unreachable)
+
+
+def _end(
+    asked_ms: int, kill_ms: int, behaviour: Behaviour, cause: EndCause
+) -> tuple[int, Observed, int | None, EndCause]:
+    willing_ms = asked_ms + behaviour.stop_takes_ms
+    if willing_ms <= kill_ms:
+        return willing_ms, Observed.EXITED, behaviour.stop_exit_code, cause
+    return kill_ms, Observed.EXITED, SIGKILL_CODE, cause

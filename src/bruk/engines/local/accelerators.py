@@ -6,6 +6,7 @@ so that a price is asked for instead of guessed.
 """
 
 import csv
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -91,11 +92,23 @@ def _nvidia_names() -> list[str]:
         return []
     query = ["nvidia-smi", "--query-gpu=index,name", "--format=csv,noheader"]
     try:
-        done = subprocess.run(query, capture_output=True, text=True, timeout=SMI_TIMEOUT_S, check=True)
+        done = subprocess.run(query, capture_output=True, timeout=SMI_TIMEOUT_S, check=True)
     except (OSError, subprocess.SubprocessError):
         return []
-    rows = [row for row in csv.reader(done.stdout.splitlines(), skipinitialspace=True) if len(row) == 2]
-    return [name for _, name in sorted((int(index), name) for index, name in rows if index.isdigit())]
+    return _nvidia_rows(done.stdout)
+
+
+_INDEX = re.compile("[0-9]{1,4}")
+
+
+def _nvidia_rows(said: bytes) -> list[str]:
+    """The names in lines of index and name; what is no such line is passed over."""
+    lines = said.decode("utf-8", "replace").splitlines()
+    try:
+        rows = [row for row in csv.reader(lines, skipinitialspace=True) if len(row) == 2]
+    except csv.Error:
+        return []
+    return [name for _, name in sorted((int(index), name) for index, name in rows if _INDEX.fullmatch(index))]
 
 
 def _amd_names(nodes: Path) -> list[str]:
@@ -107,10 +120,10 @@ def _amd_names(nodes: Path) -> list[str]:
     for folder in folders:
         try:
             lines = (folder / "properties").read_text().splitlines()
-        except OSError:
+            values = dict(line.split(None, 1) for line in lines if len(line.split(None, 1)) == 2)
+            simds, gfx = (int(values.get(name, "0")) for name in ("simd_count", "gfx_target_version"))
+        except (OSError, ValueError):
             continue
-        values = dict(line.split(None, 1) for line in lines if " " in line)
-        if int(values.get("simd_count", "0")) > 0:  # Nodes without any are processors.
-            gfx = int(values.get("gfx_target_version", "0"))
+        if simds > 0:  # Nodes without any are processors.
             names.append(GFX_NAMES.get(gfx, f"amd-gfx{gfx}"))
     return names

@@ -11,8 +11,9 @@ import ctypes
 import os
 import resource
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NoReturn
 
 from bruk.engines.local.processes import Process, kill
@@ -63,6 +64,18 @@ class Command:
     def reaped(self, status: int) -> None:
         """The child has ended with this wait status."""
         self.status = status
+
+    def open_network(self, order: Order, folder: Path, say: Callable[[str], None]) -> None:
+        """Let it reach the destinations of its order, if it has any.
+
+        Args:
+            folder: the run's records, where each connection is written down.
+            say: adds a sentence to the run's output.
+
+        Raises:
+            StartFailed: it cannot reach them; it is still to be ended.
+            OSError: nothing can be written down of it.
+        """
 
     def processes(self, found: Sequence[Process]) -> list[Process]:
         """The run's own processes among all descendants of this process."""

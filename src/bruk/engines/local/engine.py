@@ -174,6 +174,11 @@ class LocalEngine:
         wrong = self._slots.wrong(launch.placement)
         if not wrong and self._bwrap:
             wrong = isolation.misplaced(launch, self._private)
+        if not wrong and launch.network and not self._bwrap:
+            wrong = (
+                "it declares destinations that it may reach, and nothing here can keep it to them (isolation "
+                "'none'); take a site whose runs are in sandboxes"
+            )
         texts = [*launch.command, *launch.env, *launch.env.values()]
         if not wrong and not launch.command:
             wrong = "it has no command"
@@ -205,6 +210,8 @@ class LocalEngine:
             # Only its own boards exist in there, and drivers count from 0.
             counted = ",".join(str(number) for number in range(len(boards)))
             given |= {name: counted for name in VISIBLE if name in given}
+        if launch.network:
+            given |= sandbox.PROXY_ENVIRONMENT
         marks = {MARK: entry.mark, "BRUK_RUN_ID": launch.run, "BRUK_RUN_GENERATION": str(launch.generation)}
         return records.Order(
             run=launch.run,
@@ -224,12 +231,15 @@ class LocalEngine:
             cgroup=self._config.cgroup,
             isolation=self._isolation.value,
             bwrap=self._bwrap,
-            network=launch.network,
+            network=list(launch.network),
+            opened=[str(each) for each in self._config.egress],
             ports=list(launch.ports),
             processes_max=self._config.processes_max,
             software=self._software,
             devices=self._slots.device_files(launch.placement),
             hidden=[os.fspath(entry.folder.parent), os.fspath(self._folder)],
+            clock_ms=self._clock.now_ms(),
+            monotonic_ms=time.monotonic_ns() // 1_000_000,
         )
 
     def _start(self, entry: Entry, folder: Path) -> None:

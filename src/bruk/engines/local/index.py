@@ -5,7 +5,6 @@ never copied here (see ``records``). A damaged entry is kept, because strays may
 """
 
 import fcntl
-import json
 import os
 import re
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from bruk.engines.base import LaunchFailed, UnknownHandle
 from bruk.engines.local import records
+from bruk.model.jsontext import parse_json
 from bruk.model.run import DeviceSet
 
 _RUN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")
@@ -92,7 +92,7 @@ class Index:
         if known is None:
             return None
         try:
-            content = json.loads(self._path(handle).read_bytes())
+            content = parse_json(self._path(handle).read_bytes())
             folder = Path(content["folder"])
             placement = tuple(DeviceSet(node, tuple(devices)) for node, devices in content["placement"])
         except FileNotFoundError:

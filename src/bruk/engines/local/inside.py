@@ -2,7 +2,8 @@
 
 ``inside.py CONTROL DOOR ORDER``, three file descriptors. CONTROL and DOOR are sockets to the
 supervisor. On CONTROL it tells ``started`` with the command's number in here, ``failed`` with a
-sentence, or ``ended`` with its wait status, and hears ``term``. On DOOR it hears a port, connects to
+sentence, or ``ended`` with its wait status, and hears ``term``. With ``started`` goes out, where the
+order has a proxy, the socket that listens for it (see ``proxy``). On DOOR it hears a port, connects to
 it, and sends the connection out. ORDER is a file: see ``order_bytes``. It runs as the run itself does:
 though the run cannot trace it, the supervisor must believe it nothing that matters to others.
 
@@ -24,13 +25,17 @@ PR_SET_DUMPABLE = 4  # <linux/prctl.h>
 SCRIPT = "/run/bruk/inside.py"
 OPEN_FILES_MAX = 65536
 TASKS_PER_PROCESS = 16
+LOOPBACK = "127.0.0.1"
+PROXY_PORT = 3128  # Where HTTP proxies listen by custom; the run has all ports of its loopback to itself.
 # Before this release the kernel counted a user's processes over all user namespaces.
 NAMESPACED_LIMITS = (5, 14)
 
 
-def order_bytes(processes_max: int, workdir: str, command: list[str], env: dict[str, str]) -> bytes:
+def order_bytes(
+    processes_max: int, proxied: bool, workdir: str, command: list[str], env: dict[str, str]
+) -> bytes:
     """What the file ORDER holds: texts that end in NUL, which none of them may hold."""
-    numbers = [str(processes_max), str(len(command))]
+    numbers = [str(processes_max), str(int(proxied)), str(len(command))]
     variables = [f"{name}={value}" for name, value in env.items()]
     return b"".join(os.fsencode(text) + b"\0" for text in [*numbers, workdir, *command, *variables])
 
@@ -46,6 +51,8 @@ def main(arguments: list[str]) -> int:
     for name in os.listdir("/proc/self/fd"):
         if int(name) > 2 and os.path.exists(f"/proc/self/fd/{name}"):
             os.set_inheritable(int(name), False)
+    # Taken before the run begins, which could take it otherwise.
+    proxied = [socket.create_server((LOOPBACK, PROXY_PORT))] if order[1] != b"0" else []
     os.dup2(1, 2)  # What was there until now told the supervisor why no sandbox could be made.
     wake, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -57,7 +64,10 @@ def main(arguments: list[str]) -> int:
     os.close(said)
     with os.fdopen(answer, "rb") as file:
         failure = file.read()
-    control.send(b"failed " + failure if failure else f"started {pid}".encode())
+    told = b"failed " + failure if failure else f"started {pid}".encode()
+    socket.send_fds(control, [told], [each.fileno() for each in proxied])
+    for each in proxied:
+        each.close()
     return 127 if failure else _watch(control, door, wake, pid)
 
 
@@ -102,14 +112,14 @@ def _connect(door: socket.socket, port: int) -> None:
     """Send out a connection to ``port``; whether anybody answers there shows on the connection."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as inner:
         inner.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        failed = inner.connect_ex(("127.0.0.1", port)) not in (0, errno.EINPROGRESS)
+        failed = inner.connect_ex((LOOPBACK, port)) not in (0, errno.EINPROGRESS)
         socket.send_fds(door, [b"refused" if failed else b"connected"], [] if failed else [inner.fileno()])
 
 
 def _become(order: list[bytes], said: int) -> NoReturn:
     """The command's side: never returns."""
-    processes_max, count, workdir = int(order[0]), int(order[1]), order[2]
-    command, env = order[3 : 3 + count], dict(each.split(b"=", 1) for each in order[3 + count :])
+    processes_max, count, workdir = int(order[0]), int(order[2]), order[3]
+    command, env = order[4 : 4 + count], dict(each.split(b"=", 1) for each in order[4 + count :])
     step = "start"
     try:
         os.setsid()

@@ -5,13 +5,14 @@ says how much. Standard library only: the supervisor imports it.
 """
 
 import os
+import threading
 from pathlib import Path
 
 NOTE_BYTES_MAX = 200
 
 
 class Log:
-    """Appends up to a limit, then one last line, then nothing."""
+    """Appends up to a limit, then one last line, then nothing. Any thread may append."""
 
     def __init__(self, path: Path, limit_bytes: int) -> None:
         """Open ``path`` for appending; ``limit_bytes`` is the most the file may hold [bytes]."""
@@ -20,9 +21,18 @@ class Log:
         self._size_bytes = os.fstat(self._file).st_size
         self._lost_bytes = 0
         self._full = False
+        self._lock = threading.Lock()
 
     def append(self, data: bytes) -> None:
         """Keep ``data`` if there is room for it."""
+        with self._lock:
+            self._append(data)
+
+    def say(self, sentence: str) -> None:
+        """Keep a sentence of Bruk's own, on a line of its own."""
+        self.append(_line(sentence))
+
+    def _append(self, data: bytes) -> None:
         if self._full or not data:
             return
         room = self._limit_bytes - NOTE_BYTES_MAX - self._size_bytes
@@ -37,15 +47,17 @@ class Log:
 
     def close(self) -> None:
         """Make what was kept survive a power cut, if the disk can."""
-        try:
-            os.fsync(self._file)
-        except OSError:
-            pass
-        finally:
-            os.close(self._file)
+        with self._lock:
+            self._full = True
+            try:
+                os.fsync(self._file)
+            except OSError:
+                pass
+            finally:
+                os.close(self._file)
 
     def _say(self, sentence: str) -> None:
-        line = f"\n[bruk] {sentence}\n".encode()
+        line = _line(sentence)
         if self._put(line) == len(line):
             self._lost_bytes = 0
 
@@ -58,3 +70,7 @@ class Log:
             pass
         self._size_bytes += done
         return done
+
+
+def _line(sentence: str) -> bytes:
+    return f"\n[bruk] {sentence}\n".encode("utf-8", "replace")

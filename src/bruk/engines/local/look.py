@@ -7,6 +7,7 @@ that the answer stays the same.
 
 import contextlib
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -62,6 +63,7 @@ def _ended(entry: Entry, end: records.End) -> Status:
 
 
 def _living(entry: Entry, folder: Path, record: records.Record, seen: Sequence[Process] | None) -> Status:
+    passed_ms = time.monotonic_ns() // 1_000_000 - record.monotonic_ms
     supervisor = process(record.pid)
     # A run that started after ``seen`` was taken is not in it.
     found = descendants([record.pid], seen) or descendants([record.pid])
@@ -90,6 +92,7 @@ def _living(entry: Entry, folder: Path, record: records.Record, seen: Sequence[P
         + (supervisor.reaped_cpu_ms if supervisor else 0),
         placement=entry.placement,
         cause=cause,
+        alive_at_ms=record.started_at_ms + passed_ms if record.monotonic_ms else None,
     )
 
 
@@ -124,16 +127,21 @@ def _lost(entry: Entry, record: records.Record | None, why: str) -> Status:
             detail=f"{why}; {left} processes of it do not end",
             placement=entry.placement,
         )
-    end = records.End(None, started_at_ms, _last_seen_ms(folder), EndCause.NONE.value, f"lost: {why}", 0)
+    end = records.End(
+        None, started_at_ms, _last_seen_ms(folder, record), EndCause.NONE.value, f"lost: {why}", 0
+    )
     if folder is not None:
         with contextlib.suppress(OSError):  # On a full disk the next look finds the same again.
             records.write_end(folder, end)
     return _ended(entry, end)
 
 
-def _last_seen_ms(folder: Path | None) -> int | None:
+def _last_seen_ms(folder: Path | None, record: records.Record | None) -> int | None:
     """The supervisor's last sign of life, the best bound there is for when a lost run ended [ms]."""
     try:
-        return None if folder is None else (folder / records.SEEN).stat().st_mtime_ns // 1_000_000
+        if folder is None:
+            return None
+        seen_at_ms = (folder / records.SEEN).stat().st_mtime_ns // 1_000_000
     except OSError:
         return None
+    return seen_at_ms if record is None else max(record.started_at_ms, seen_at_ms + record.clock_ahead_ms)

@@ -13,6 +13,7 @@ imports it.
 ``seen.json``     the run's processes as last seen; its mtime is the supervisor's sign of life.
 ``end.json``      how it ended. Written last; nothing changes after it.
 ``output.log``    stdout and stderr as they came.
+``network.log``   what the run was connected to and what it was refused, by its proxy.
 """
 
 import json
@@ -23,7 +24,7 @@ from typing import Any
 
 ORDER, CLAIMED, VOID = "order.json", "claimed.json", "void.json"
 RECORD, STOP, STOPPING, SEEN, END = "record.json", "stop.json", "stopping.json", "seen.json", "end.json"
-LOG, SUPERVISOR_LOG, RESERVE = "output.log", "supervisor.log", "reserve"
+LOG, NETWORK_LOG, SUPERVISOR_LOG, RESERVE = "output.log", "network.log", "supervisor.log", "reserve"
 RESERVE_BYTES = 16384
 CAUSES = ("", "stop", "time_limit", "disk", "memory", "processes", "start")  # engines.base.EndCause
 
@@ -37,11 +38,15 @@ class Order:
         cgroup: folder of a cgroup v2 whose children may limit memory; empty: memory is watched.
         log_bytes: most that is kept of its output [bytes].
         isolation: what keeps it apart (``model.site.Isolation``).
+        network: destinations that it may reach beyond its own loopback.
+        opened: the operator's destinations, among which addresses open what is not of the public internet.
         bwrap: where bubblewrap is, for a sandbox.
         processes_max: most processes it may have at once; 0: not limited.
         software: folders beside the machine's own that every run may read.
         devices: device files of its accelerators.
         hidden: the engine's folders, never visible in a sandbox.
+        clock_ms, monotonic_ms: one moment, by Bruk's time and by the machine's monotonic clock, so
+            that a clock that is set moves no time of the run.
     """
 
     run: str
@@ -60,13 +65,16 @@ class Order:
     log_bytes: int
     cgroup: str = ""
     isolation: str = "none"
-    network: str = "loopback"
+    network: list[str] = field(default_factory=list)
+    opened: list[str] = field(default_factory=list)
     ports: list[int] = field(default_factory=list)
     bwrap: str = ""
     processes_max: int = 0
     software: list[str] = field(default_factory=list)
     devices: list[str] = field(default_factory=list)
     hidden: list[str] = field(default_factory=list)
+    clock_ms: int = 0
+    monotonic_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +84,8 @@ class Record:
     Attributes:
         memory_by: what holds the memory limit: ``cgroup``, ``watch`` or ``none``.
         isolation: ``sandbox`` if the run is in one; then two processes of it are the sandbox's own.
+        monotonic_ms: what the machine's monotonic clock said at ``started_at_ms``; 0: not known.
+        clock_ahead_ms: how far Bruk's time was ahead of the machine's clock then.
     """
 
     pid: int
@@ -84,6 +94,8 @@ class Record:
     started_at_ms: int
     memory_by: str
     isolation: str = "none"
+    monotonic_ms: int = 0
+    clock_ahead_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +151,7 @@ def read(path: Path) -> dict[str, Any] | None:
     """The content of ``path``; None where it is absent or not whole."""
     try:
         content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None
 

@@ -26,6 +26,11 @@ NAMESPACES = (
     *("--unshare-cgroup-try", "--disable-userns", "--uid", NOBODY, "--gid", NOBODY),
     *("--hostname", "bruk", "--cap-drop", "ALL", "--die-with-parent", "--new-session", "--as-pid-1"),
 )
+PROXY = f"http://{inside.LOOPBACK}:{inside.PROXY_PORT}"
+PROXY_ENVIRONMENT = {
+    **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), PROXY),
+    **dict.fromkeys(("NO_PROXY", "no_proxy"), "localhost,127.0.0.1,::1"),
+}
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
 NEVER_SHOWN = ("/", "/usr", "/proc", "/dev", "/sys", "/etc", "/run", "/tmp")  # noqa: S108
 SYSTEM_LINKS = ("bin", "lib", "lib32", "lib64", "libx32", "sbin")
@@ -59,8 +64,6 @@ def arguments(
     Raises:
         ValueError: what is to be shown contradicts itself; says how.
     """
-    if order.network != "loopback":
-        raise ValueError(f"a sandbox gives no network {order.network!r}; order 'loopback'")
     folders = _folders(order)
     assert os.path.isabs(order.bwrap), "the engine has found bubblewrap"
     taken = [order.bwrap, *NAMESPACES, *_system(), *_memory(order, folders)]
@@ -113,7 +116,9 @@ def data_files(order: Order) -> dict[str, int]:
     """File descriptors for ``arguments``: the stubs by their path, ``order`` for ``inside``, and
     ``seccomp`` where there is a filter for this processor. The caller closes them."""
     content = stubs(order)
-    content["order"] = inside.order_bytes(order.processes_max, order.workdir, order.command, order.env)
+    content["order"] = inside.order_bytes(
+        order.processes_max, bool(order.network), order.workdir, order.command, order.env
+    )
     if program := seccomp.program():
         content["seccomp"] = program
     made: dict[str, int] = {}

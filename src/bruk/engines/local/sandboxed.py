@@ -11,11 +11,13 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bruk.engines.local import sandbox
+from bruk.engines.local import records, sandbox
 from bruk.engines.local.child import Command, Start, StartFailed, spawn
+from bruk.engines.local.log import Log
 from bruk.engines.local.processes import MARK, Process, in_sandbox, innermost_group, kill, send
 from bruk.engines.local.records import Order
 
@@ -41,6 +43,8 @@ class SandboxedCommand(Command):
         """
         super().__init__(0)
         self._control, self._inner = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._proxied: list[int] = []
+        self._network_log: Log | None = None
         self._relay: Relay | None = None
         if order.ports:
             from bruk.engines.local import relay  # What few need and is slow to load.
@@ -84,19 +88,30 @@ class SandboxedCommand(Command):
             StartFailed: the sandbox could not be made, or the command not be executed.
         """
         try:
-            word, _, rest = self._control.recv(MESSAGE_BYTES).decode("utf-8", "replace").partition(" ")
+            said, self._proxied, _, _ = socket.recv_fds(self._control, MESSAGE_BYTES, 1)
         except TimeoutError:
             raise StartFailed(f"its sandbox has not answered within {START_TIMEOUT_S} s") from None
+        word, _, rest = said.decode("utf-8", "replace").partition(" ")
         if word == "started" and rest.isdecimal():
             return int(rest)
         os.waitpid(self.pid, 0)
         if word == "failed":
             raise StartFailed(rest)
-        said = b""
         with contextlib.suppress(BlockingIOError):
             said = os.read(complaints, MESSAGE_BYTES)
         text = said.decode("utf-8", "replace").strip() or "it said nothing"
         raise StartFailed(f"its sandbox could not be made: {text}")
+
+    def open_network(self, order: Order, folder: Path, say: Callable[[str], None]) -> None:
+        if not order.network:
+            return
+        from bruk.engines.local import proxy  # What few need and is slow to load.
+
+        listener = proxy.listener_of(self._proxied.pop()) if self._proxied else None
+        if listener is None:
+            raise StartFailed("its sandbox has made no proxy for the destinations that it declares")
+        self._network_log = Log(folder / records.NETWORK_LOG, proxy.LOG_BYTES)
+        proxy.Proxy(listener, order, self._network_log, say).start()
 
     def hear(self) -> None:
         for _ in range(MESSAGES_MAX):
@@ -135,5 +150,7 @@ class SandboxedCommand(Command):
 
     def close(self) -> None:
         self._control.close()
+        if self._network_log is not None:
+            self._network_log.close()
         if self._relay is not None:
             self._relay.close()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bruk.engines.base import Inventory, NodeInventory
 from bruk.engines.local.accelerators import Accelerators, device_files, find_accelerators
+from bruk.model.egress import Destination
 from bruk.model.run import DeviceSet
 from bruk.model.site import Isolation, NodeHealth
 
@@ -37,6 +38,8 @@ class LocalConfig:
         processes_max: most processes one run may have at once; 0: not limited.
         software: folders beside the machine's own software and this Python's that every run in a
             sandbox may read, such as a folder of virtual environments.
+        egress: destinations that runs may declare; those that are addresses also open what is not of
+            the public internet.
         private: folders of the platform, such as its home: a run in a sandbox that is to be shown
             more of them than its own part is refused.
     """
@@ -51,6 +54,7 @@ class LocalConfig:
     isolation: str = "none"
     processes_max: int = 512
     software: tuple[Path, ...] = ()
+    egress: tuple[Destination, ...] = ()
     private: tuple[Path, ...] = ()
 
 

@@ -76,11 +76,18 @@ class Supervisor:
             )
         me = process(os.getpid())
         assert me is not None, "a process sees itself under /proc"
-        self.started_at_ms = time.time_ns() // 1_000_000
         self.started = time.monotonic()
+        self.started_at_ms = order.clock_ms + int(self.started * 1000) - order.monotonic_ms
         memory_by = "cgroup" if self._cgroup else "watch" if order.memory_bytes else "none"
         record = records.Record(
-            me.pid, me.start, boot_id(), self.started_at_ms, memory_by, isolation=order.isolation
+            me.pid,
+            me.start,
+            boot_id(),
+            self.started_at_ms,
+            memory_by,
+            isolation=order.isolation,
+            monotonic_ms=int(self.started * 1000),
+            clock_ahead_ms=self.started_at_ms - time.time_ns() // 1_000_000,
         )
         records.write(self.folder / records.RECORD, asdict(record))
         self.log = Log(self.folder / records.LOG, order.log_bytes)
@@ -90,6 +97,7 @@ class Supervisor:
         try:
             start = {"none": child.start_plain, "sandbox": SandboxedCommand}[order.isolation]
             self.command = start(order, writer, self._cgroup)
+            self.command.open_network(order, self.folder, self.log.say)
         finally:
             os.close(writer)
 
