@@ -263,6 +263,35 @@ def test_lost_is_lost(site: SiteUnderTest) -> None:
     assert (seen.observed, seen.exit_code) == (Observed.LOST, None)
 
 
+def test_a_lost_run_is_billed_up_to_its_last_sign_of_life_and_not_beyond(site: SiteUnderTest) -> None:
+    site.world.behave = lambda launch: Behaviour(lost_after_ms=7000)
+    site.control.want(order())
+    site.exchange()
+    started = site.clock.now_ms()
+    site.drive(6000)
+    site.restart()
+    site.drive(60_000)
+    site.exchange()
+    assert (site.seen().observed, site.seen().ended_at_ms) == (Observed.LOST, started + 7000)
+    told = [site.control.meters[seq] for seq in sorted(site.control.meters)]
+    assert sum(record.to_ms - record.from_ms for record in told) == 7000
+    assert (told[0].from_ms, told[-1].to_ms) == (started, started + 7000)
+
+
+def test_a_run_that_lived_and_was_lost_while_the_agent_was_dead_is_billed(site: SiteUnderTest) -> None:
+    site.world.behave = lambda launch: Behaviour(lost_after_ms=7000)
+    site.control.want(order())
+    site.exchange()
+    started = site.clock.now_ms()
+    site.hand.courses()[0].save(started_at_ms=None, phase=Phase.LAUNCHING, handle="")
+    site.restart()
+    site.drive(60_000)
+    site.exchange()
+    seen = site.seen()
+    assert (seen.observed, seen.started_at_ms, seen.ended_at_ms) == (Observed.LOST, started, started + 7000)
+    assert sum(record.device_ms for record in site.control.meters.values()) == 7000
+
+
 def test_an_engine_that_is_away_for_a_while_does_no_harm(site: SiteUnderTest) -> None:
     site.control.want(order())
     site.exchange()

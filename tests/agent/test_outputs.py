@@ -5,6 +5,7 @@ import io
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.agent.conftest import SiteUnderTest, order
@@ -15,10 +16,12 @@ from bruk.model.run import Observed
 from bruk.wire.tree import unpack
 
 
-def ended(site: SiteUnderTest, write: Callable[[Path], None], outputs: list[str], exit_code: int = 0) -> None:
+def ended(
+    site: SiteUnderTest, write: Callable[[Path], None], outputs: list[str], exit_code: int = 0, **more: Any
+) -> None:
     """A run that wrote this into its output folder and ended."""
     site.world.behave = lambda launch: Behaviour(ends_after_ms=1000, exit_code=exit_code, output=b"said\n")
-    site.control.want(order(outputs=outputs))
+    site.control.want(order(outputs=outputs, **more))
     site.exchange()
     write(Path(site.world.launched[0].env["BRUK_OUTPUT_DIR"]))
     site.drive(1000)
@@ -114,3 +117,60 @@ def test_no_link_out_of_the_output_folder_is_followed(site: SiteUnderTest) -> No
     assert seen.observed is Observed.EXITED
     for name in names:
         assert f"{name!r}" in seen.detail
+
+
+def _hole(outputs: Path) -> None:
+    with (outputs / "out").open("wb") as file:
+        file.truncate(64 * 2**20)
+
+
+def _hole_in_a_tree(outputs: Path) -> None:
+    (outputs / "out").mkdir()
+    with (outputs / "out" / "weights").open("wb") as file:
+        file.truncate(64 * 2**20)
+
+
+def _one_file_many_times(link: Callable[[Path, Path], None]) -> Callable[[Path], None]:
+    def write(outputs: Path) -> None:
+        (outputs / "out").mkdir()
+        first = outputs / "out" / "0"
+        first.write_bytes(b"x" * 2**20)
+        for count in range(1, 64):
+            link(outputs / "out" / str(count), first)
+
+    return write
+
+
+BOMBS = {
+    "a hole": _hole,
+    "a hole in a tree": _hole_in_a_tree,
+    "symlinks": _one_file_many_times(lambda place, first: place.symlink_to(first.name)),
+    "hard links": _one_file_many_times(lambda place, first: place.hardlink_to(first)),
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_outputs_never_grow_beyond_what_the_run_was_allowed(site: SiteUnderTest, bomb: str) -> None:
+    ended(site, BOMBS[bomb], ["out"], disk_bytes=8 * 2**20)
+    seen = site.seen()
+    assert (seen.observed, seen.exit_code) == (Observed.EXITED, 0)
+    assert "'out' cannot be taken" in seen.detail
+    assert "are left" in seen.detail
+    assert site.control.uploads == {}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_what_the_run_was_allowed_is_taken_with_its_holes_and_links(site: SiteUnderTest, bomb: str) -> None:
+    ended(site, BOMBS[bomb], ["out"], disk_bytes=64 * 2**20)
+    (report,) = site.seen().outputs
+    assert report.size_bytes >= 64 * 2**20
+
+
+def test_outputs_share_what_the_run_was_allowed(site: SiteUnderTest) -> None:
+    def two(outputs: Path) -> None:
+        for name in ("a", "b"):
+            (outputs / name).write_bytes(name.encode() * 6 * 2**20)
+
+    ended(site, two, ["a", "b"], disk_bytes=8 * 2**20)
+    assert [report.name for report in site.seen().outputs] == ["a"]
+    assert "'b' cannot be taken" in site.seen().detail

@@ -13,13 +13,14 @@ from bruk.control import (
     invoices,
     jobs,
     models,
+    persons,
     prices,
     sites,
     switch,
     tenancy,
 )
 from bruk.model.artifact import ArtifactKind
-from bruk.model.errors import BrukError, Forbidden, InvalidInput, NotFound, Unauthenticated
+from bruk.model.errors import BrukError, Conflict, Forbidden, InvalidInput, NotFound, Unauthenticated
 from bruk.model.switch import HoldScope
 from bruk.model.tenant import Actor, Role
 from bruk.wire.requests import (
@@ -75,7 +76,10 @@ def test_of_many_who_use_a_link_at_once_one_comes_in(world: World) -> None:
 def test_links_sessions_and_tokens_end(world: World) -> None:
     other = world.person("acme", "member")
     _, session = access.log_in(world.control, world.login)
-    world.clock.advance(12 * HOUR_MS - 1)
+    for _ in range(47):
+        world.clock.advance(HOUR_MS // 4)
+        assert access.actor_of(world.control, session), "in use it lasts"
+    world.clock.advance(HOUR_MS // 4 - 1)
     assert access.actor_of(world.control, session)
     world.clock.advance(1)
     with pytest.raises(Unauthenticated):
@@ -87,6 +91,92 @@ def test_links_sessions_and_tokens_end(world: World) -> None:
     world.clock.advance(366 * 24 * HOUR_MS)
     with pytest.raises(Unauthenticated):
         access.actor_of(world.control, world.token)
+
+
+def test_a_session_that_lies_idle_ends_whatever_its_pages_do_by_themselves(world: World) -> None:
+    _, session = access.log_in(world.control, world.login)
+    _, token = access.log_in(
+        world.control, persons.new_link(world.control, world.operator, world.operator.id)[1], "token"
+    )
+    world.clock.advance(20 * 60_000)
+    access.actor_of(world.control, session)
+    world.control.uses.write(world.control)
+    world.clock.advance(access.SESSION_IDLE_MS - 1)
+    assert access.actor_of(world.control, session, active=False), "used 30 minutes ago, less a millisecond"
+    world.clock.advance(1)
+    with pytest.raises(Unauthenticated):
+        access.actor_of(world.control, session)
+    assert access.actor_of(world.control, token), "a token is for programs, which may rest"
+
+
+def test_a_newer_login_link_ends_the_older(world: World) -> None:
+    person = world.person("acme", "member")
+    _, newer = persons.new_link(world.control, world.operator, person.id)
+    with pytest.raises(Unauthenticated):
+        access.log_in(world.control, world.logins[person.id])
+    assert access.log_in(world.control, newer)[0].id == person.id
+    with pytest.raises(Unauthenticated):
+        access.log_in(world.control, newer)
+
+
+def test_each_login_has_a_session_of_its_own(world: World) -> None:
+    sessions = set()
+    for _ in range(3):
+        _, link = persons.new_link(world.control, world.operator, world.operator.id)
+        sessions.add(access.log_in(world.control, link)[1])
+    assert len(sessions) == 3
+
+
+def test_every_start_leaves_one_token_and_one_link_of_its_making(world: World) -> None:
+    _, other = persons.rotate(world.control, world.operator, world.token, 0)
+    own = access.log_in(
+        world.control, persons.new_link(world.control, world.operator, world.operator.id)[1], "token"
+    )[1]
+    user, login, token = access.first_operator(world.control)
+    assert user.id == world.operator.id
+    for ended in (world.token, other):
+        with pytest.raises(Unauthenticated):
+            access.actor_of(world.control, ended)
+    assert access.actor_of(world.control, token)
+    assert access.actor_of(world.control, own), "what the person made themselves stays"
+    access.first_operator(world.control)
+    with pytest.raises(Unauthenticated):
+        access.log_in(world.control, login)
+    held = persons.credentials(world.control, world.operator, user.id).held
+    assert sorted((item.kind, item.source) for item in held) == [
+        ("login", "bruk up"),
+        ("token", "bruk up"),
+        ("token", "login link"),
+    ]
+
+
+def test_using_a_credential_writes_at_most_once_a_minute(world: World) -> None:
+    control, clock = world.control, world.clock
+    _, key = world.key("acme/lab")
+    control.uses.write(control, at_once=True)
+    clock.advance(60_000)
+    before = world.dump()
+    for _ in range(50):
+        access.actor_of(control, world.token)
+        access.actor_of(control, key)
+        clock.advance(1)
+    assert world.changed(before) == set(), "requests write nothing"
+    assert control.uses.write(control)
+    assert world.changed(before) == {"credential", "api_key"}
+    written = world.dump()
+    for _ in range(59):
+        clock.advance(1_000)
+        access.actor_of(control, world.token)
+        assert not control.uses.write(control)
+    assert world.changed(written) == set()
+    (held,) = [
+        item
+        for item in persons.credentials(control, world.operator, world.operator.id, world.token).held
+        if item.used_here
+    ]
+    assert held.last_used_at_ms == clock.now_ms(), "what is noted is shown before it is written"
+    clock.advance(1_000)
+    assert control.uses.write(control)
 
 
 def test_a_login_link_is_no_token_and_a_token_no_link(world: World) -> None:
@@ -131,6 +221,51 @@ def test_a_key_ends_when_it_is_disabled_or_expires(world: World) -> None:
         access.actor_of(world.control, secret)
 
 
+def test_a_rotated_key_has_two_secrets_for_the_overlap_and_then_one(world: World) -> None:
+    key, old = world.key("acme/lab")
+    rotated, new = access.rotate_key(world.control, world.operator, key, HOUR_MS)
+    assert rotated.id == key
+    assert new.startswith(rotated.prefix)
+    assert access.actor_of(world.control, old) == access.actor_of(world.control, new)
+    world.clock.advance(HOUR_MS - 1)
+    assert access.actor_of(world.control, old)
+    world.clock.advance(1)
+    with pytest.raises(Unauthenticated):
+        access.actor_of(world.control, old)
+    assert access.actor_of(world.control, new).id == key
+
+
+def test_rotating_again_ends_the_oldest_secret_and_without_overlap_the_old_one(world: World) -> None:
+    key, first = world.key("acme/lab")
+    _, second = access.rotate_key(world.control, world.operator, key, HOUR_MS)
+    _, third = access.rotate_key(world.control, world.operator, key, HOUR_MS)
+    with pytest.raises(Unauthenticated):
+        access.actor_of(world.control, first)
+    assert access.actor_of(world.control, second)
+    _, fourth = access.rotate_key(world.control, world.operator, key, 0)
+    for ended in (second, third):
+        with pytest.raises(Unauthenticated):
+            access.actor_of(world.control, ended)
+    assert access.actor_of(world.control, fourth)
+
+
+def test_a_key_that_was_disabled_or_has_ended_has_no_secret_that_works(world: World) -> None:
+    key, old = world.key("acme/lab", expires_at_ms=world.clock.now_ms() + 1_000)
+    _, new = access.rotate_key(world.control, world.operator, key, HOUR_MS)
+    world.clock.advance(1_000)
+    for secret in (old, new):
+        with pytest.raises(Unauthenticated):
+            access.actor_of(world.control, secret)
+    with pytest.raises(Conflict):
+        access.rotate_key(world.control, world.operator, key, 0)
+    access.change_key(world.control, world.operator, key, KeyChange(expires_at_ms=None))
+    assert access.actor_of(world.control, old), "the overlap still runs"
+    access.change_key(world.control, world.operator, key, KeyChange(disabled=True))
+    for secret in (old, new):
+        with pytest.raises(Unauthenticated):
+            access.actor_of(world.control, secret)
+
+
 def test_secrets_are_nowhere_in_the_database(world: World) -> None:
     _, secret = world.key("acme/lab")
     gateway = world.add_gateway("gw", "essonne")
@@ -168,6 +303,8 @@ def _commands(world: World) -> dict[str, Callable[[Actor], object]]:
     corpus = data.put(world.control, world.operator, "acme/lab", "c", ArtifactKind.FILE, [b"x"])
     world.clock.advance(10)
     control = world.control
+    person = world.person("acme", "member")
+    sites.add_gateway(control, world.operator, "gw2", "essonne")
     job_body = JobBody(project="acme/lab", name="x", spec=JobSpecBody(command=["true"]))
     endpoint = EndpointBody(project="acme/lab", name="again", model="m")
     return {
@@ -188,7 +325,13 @@ def _commands(world: World) -> dict[str, Callable[[Actor], object]]:
         "endpoint.remove": lambda who: endpoints.remove(control, who, "chat"),
         "key.create": lambda who: access.create_key(control, who, "acme/lab", KeyBody()),
         "key.list": lambda who: access.keys(control, who, "acme/lab"),
+        "key.rotate": lambda who: access.rotate_key(control, who, key, 0),
         "key.change": lambda who: access.change_key(control, who, key, KeyChange(disabled=True)),
+        "user.disable": lambda who: persons.disable(control, who, person.id),
+        "user.enable": lambda who: persons.enable(control, who, person.id),
+        "user.link": lambda who: persons.new_link(control, who, person.id),
+        "user.end": lambda who: persons.end_all(control, who, person.id),
+        "gateway.token": lambda who: sites.renew_gateway_token(control, who, "gw2"),
         "project.add": lambda who: tenancy.add_project(control, who, ProjectBody(tenant="acme", name="p")),
         "project.change": lambda who: tenancy.change_project(
             control, who, "acme/lab", ProjectChange(quota_devices=1)
@@ -236,6 +379,7 @@ OPERATORS = {
     "site.token",
     "site.drain",
     "gateway.add",
+    "gateway.token",
     "price.set",
     "gate.platform",
     "gate.model",
@@ -245,7 +389,19 @@ OPERATORS = {
     "invoice.issue",
     "ledger.credit",
 }
-ADMINS = {"key.create", "key.change", "project.add", "project.change", "budget.project", "user.add"}
+ADMINS = {
+    "key.rotate",
+    "user.disable",
+    "user.enable",
+    "user.link",
+    "user.end",
+    "key.create",
+    "key.change",
+    "project.add",
+    "project.change",
+    "budget.project",
+    "user.add",
+}
 READS = {
     "job.get",
     "job.view",

@@ -49,6 +49,14 @@ def test_the_same_words_again_change_nothing(world: World) -> None:
     assert world.changed(before) == set()
 
 
+def test_text_that_no_database_keeps_does_not_hold_up_the_site(world: World) -> None:
+    job, run, site = world.running()
+    site.end(run.id, 1, detail="it said \0 and \ud800, at " + "great length " * 1000)
+    world.step()
+    assert world.run_of(job).detail.startswith("it said \ufffd and ?, at great")
+    assert world.workload(job).outcome == "failed"
+
+
 def test_late_words_change_nothing(world: World) -> None:
     job, run, site = world.running()
     site.end(run.id, 0)
@@ -89,7 +97,7 @@ def test_nothing_that_a_run_reports_stops_the_exchange(world: World, said: dict[
     job, run, site = world.running()
     site.sync(observations=[_observation(run.id, Observed.EXITED, **said)])
     world.step()
-    shown = jobs.view(world.control, world.operator, job.id)
+    shown = jobs.view(world.control, world.person("acme", "member"), job.id)
     assert shown.runs[0].observed == "exited"
     assert 0 <= (shown.runs[0].exit_code or 0) <= 255
     if shown.progress:
@@ -214,3 +222,14 @@ def test_in_whatever_order_words_arrive_states_follow_the_table(
         assert outcome == "open" or not unfinished
     finally:
         world.close()
+
+
+def test_an_order_names_the_destinations_in_one_spelling(world: World) -> None:
+    for each in world.sites.values():
+        each.network = ["*.org:443", "pypi.org:*", "[2606:4700::1]:*"]
+        each.sync()
+    job, run, site = world.running(network=["PyPI.org.:443", "pypi.org:443", "[2606:4700:0::1]:*"])
+    site.sync()
+    declared = ["pypi.org:443", "[2606:4700::1]:*"]
+    assert site.orders[run.id].network == declared
+    assert list(world.workload(job).spec.network) == declared  # type: ignore[union-attr]

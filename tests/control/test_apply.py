@@ -21,7 +21,7 @@ def test_a_plan_is_dropped_when_a_hold_came_in_between(world: World, monkeypatch
         return plan
 
     with monkeypatch.context() as patch:
-        patch.setattr(apply, "schedule", late)
+        patch.setattr(world.control.planner, "plan", late)
         assert apply.step_schedule(world.control)
     assert world.runs(job) == []
     world.step()
@@ -36,7 +36,7 @@ def test_a_plan_is_dropped_when_its_job_was_cancelled(world: World, monkeypatch:
         return schedule(seen)
 
     with monkeypatch.context() as patch:
-        patch.setattr(apply, "schedule", late)
+        patch.setattr(world.control.planner, "plan", late)
         apply.step_schedule(world.control)
     assert world.runs(job) == []
 
@@ -45,7 +45,7 @@ def test_a_plan_that_breaks_a_rule_is_refused_and_control_does_not_spin(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     job = world.submit()
-    monkeypatch.setattr(apply, "schedule", lambda seen: Plan(seen.now_ms))
+    monkeypatch.setattr(world.control.planner, "plan", lambda seen: Plan(seen.now_ms))
     world.step()
     assert not step(world.control)
     assert world.runs(job) == []

@@ -100,6 +100,64 @@ def test_only_ready_replicas_of_wanted_endpoints_are_routes(world: World, gatewa
     assert replica.key == site.orders[run.id].replica_key != ""
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://169.254.169.254/latest",
+        "http://169.254.169.254:8000",
+        "http://127.0.0.1:22",
+        "http://127.0.0.1",
+        "http://127.0.0.1:80801",
+        "http://127.0.0.1:8080/admin",
+        "http://127.0.0.1:8080?x=",
+        "http://127.0.0.1:8080\n",
+        "http://user:pass@127.0.0.1:8080",
+        "http://127.0.0.1:8080@example.org:8080",
+        "https://127.0.0.1:8080",
+        "file:///etc/passwd",
+        "http://example.org:8080",
+        "http://localhost.example.org:8080",
+        "http://2130706433:8080",
+        "http://0x7f.1:8080",
+        "http://0.0.0.0:8080",
+        "http://[::ffff:169.254.169.254]:8080",
+        "http://10.0.0.1:8080",
+        "http://169.254.169.254",
+        "http://169.254.169.254:8080/latest/meta-data",
+        "//127.0.0.1:8080",
+        "127.0.0.1:8080",
+        "http://127.0.0.1:٨٠٨٠",
+    ],
+)
+def test_an_agent_in_wrong_hands_sends_no_prompt_elsewhere(world: World, address: str) -> None:
+    """A gateway calls where the lease says, with a tenant's prompt; so control names replicas only."""
+    world.passed("m")
+    gateway = world.add_gateway("gw", "essonne")
+    endpoint = world.serve("m")
+    world.step()
+    run = world.run_of(endpoint)
+    site = world.sites[run.site]
+    site.sync()
+    site.start(run.id, ready=True, address=address)
+    assert world.run_of(endpoint).address == ""
+    assert [model.replicas for model in gateway.sync().models] == [[]]
+    site.start(run.id, ready=True, address="http://127.0.0.1:8080")
+    assert [item.address for item in gateway.sync().models[0].replicas] == ["http://127.0.0.1:8080"]
+
+
+def test_no_replica_is_where_this_clouds_own_processes_listen(world: World) -> None:
+    world.control.doors = frozenset({8610, 8611, 5432})
+    world.passed("m")
+    gateway = world.add_gateway("gw", "essonne")
+    endpoint = world.serve("m")
+    world.step()
+    site = world.sites[world.run_of(endpoint).site]
+    site.sync()
+    for address in ("http://127.0.0.1:8610", "http://[::1]:8611", "http://127.0.0.1:5432"):
+        site.start(world.run_of(endpoint).id, ready=True, address=address)
+        assert [model.replicas for model in gateway.sync().models] == [[]], address
+
+
 def test_a_model_without_a_price_has_none_in_the_lease(template: Any, tmp_path: Any) -> None:
     world = World(tmp_path / "unpriced", template, populate=False)
     world.add_site("essonne", "FR", "FR").sync()
@@ -287,3 +345,28 @@ def test_gateways_that_keep_to_their_slices_never_overspend(
         assert sum(spent.values()) <= budget
     finally:
         world.close()
+
+
+def test_a_lease_carries_both_secrets_of_a_rotated_key_for_as_long_as_each_works(world: World) -> None:
+    gateway = world.add_gateway("gw", "essonne")
+    key, old = world.key("acme/lab")
+    _, new = access.rotate_key(world.control, world.operator, key, 60_000)
+    until_ms = world.clock.now_ms() + 60_000
+    granted = {grant.secret_hash: grant.expires_at_ms for grant in gateway.sync().keys if grant.id == key}
+    assert granted == {access.hash_secret(new): None, access.hash_secret(old): until_ms}
+    world.clock.advance(60_000)
+    assert [grant.secret_hash for grant in gateway.sync().keys if grant.id == key] == [
+        access.hash_secret(new)
+    ]
+    access.rotate_key(world.control, world.operator, key, 0)
+    assert access.hash_secret(new) not in {grant.secret_hash for grant in gateway.sync().keys}
+
+
+def test_what_a_gateway_served_counts_as_a_use_of_the_key(world: World) -> None:
+    gateway = world.add_gateway("gw", "essonne")
+    key, _ = world.key("acme/lab")
+    gateway.use("acme/lab", 1, 1, key=key)
+    world.clock.advance(10)
+    gateway.sync()
+    (found,) = [item for item in access.keys(world.control, world.operator, "acme/lab") if item.id == key]
+    assert found.last_used_at_ms == world.clock.now_ms() - 10

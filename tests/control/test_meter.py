@@ -139,6 +139,20 @@ def test_use_over_a_change_of_price_is_billed_in_parts(at_work: tuple[World, Run
     assert (second.from_ms, second.price_version, second.amount_microeur) == (changed_ms, 2, 200_000)
 
 
+def test_use_over_a_change_of_price_counts_whole_for_fair_share(at_work: tuple[World, Run, Site]) -> None:
+    world, run, site = at_work
+    world.set_price("device_time", "*", 2 * DEVICE_PRICE_MICROEUR)
+    world.clock.advance(50_000)
+    start, end = run.created_at_ms, world.clock.now_ms()
+    site.meter(run.id, start, end - 10_000, 2 * 140_000)
+    site.meter(run.id, end - 10_000, end, 2 * 10_000)
+    site.sync()
+    assert len(_ledger(world)) == 3
+    with world.control.read() as connection:
+        account = money.accounts(connection)[run.project]
+    assert account.device_ms == account.decayed_device_ms == 2 * 150_000
+
+
 def test_records_of_unknown_runs_are_left_out_and_acknowledged(world: World) -> None:
     site = world.sites["essonne"]
     site.meter("run_none", 0, 1000)

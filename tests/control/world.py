@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import event
+from sqlalchemy import event, inspect
 
 from bruk.control import access, agents, endpoints, gateways, jobs, prices, sites, switch, tenancy
 from bruk.control.blobs import BlobStore
@@ -44,6 +44,8 @@ from bruk.wire.requests import (
     UserBody,
 )
 
+from ..postgresql import Template  # noqa: TID252 (tests are no installed package)
+
 DEVICE_PRICE_MICROEUR = 3_600_000  # A device-millisecond costs one micro-euro.
 TOKEN_PRICE_MICROEUR = 1_000_000  # A token costs one micro-euro.
 
@@ -71,6 +73,7 @@ class Site:
     generation: int = 0
     processes_left: int = 0
     stopped: int = 0
+    network: list[str] = field(default_factory=list)
     local_hold: Hold | None = None
     seen: dict[str, Observation] = field(default_factory=dict)
     orders: dict[str, RunOrder] = field(default_factory=dict)
@@ -100,6 +103,7 @@ class Site:
                 for index in range(self.nodes)
             ],
             "isolation": Isolation.SANDBOX,
+            "network": self.network,
             "observations": list(self.seen.values()),
             "meters": self.unsent,
             "acknowledgement": Acknowledgement(
@@ -232,12 +236,14 @@ class Gateway:
 class World:
     """A control with what tests ask of it; two sites, three tenants, prices."""
 
-    def __init__(self, folder: Path, template: Path, populate: bool = True) -> None:
+    def __init__(self, folder: Path, template: Path | Template, populate: bool = True) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        shutil.copy(template, folder / "bruk.sqlite3")
-        self.database = Database.open(f"sqlite:///{folder / 'bruk.sqlite3'}")
-        # The disk's own flush is not under test here, and it would take most of the time.
-        event.listen(self.database.engine, "connect", lambda raw, _: raw.execute("PRAGMA synchronous=OFF"))
+        if isinstance(template, Template):
+            self.url = template.copy()
+        else:
+            shutil.copy(template, folder / "bruk.sqlite3")
+            self.url = f"sqlite:///{folder / 'bruk.sqlite3'}"
+        self.database = self._database()
         self.clock = ManualClock()
         key = SigningKey.generate()
         self.control = Control(
@@ -273,6 +279,29 @@ class World:
 
     def close(self) -> None:
         self.database.close()
+
+    def reopen(self) -> None:
+        """Control has died: another over the same database, key and folders. The clock goes on."""
+        before = self.control
+        self.database.close()
+        self.database = self._database()
+        self.control = Control(
+            self.database,
+            self.clock,
+            before.key,
+            before.keyring,
+            BlobStore(before.blobs.folder),
+            LogStore(before.logs.folder),
+            before.home,
+        )
+
+    def _database(self) -> Database:
+        database = Database.open(self.url)
+        if self.url.startswith("sqlite"):
+            # The disk's own flush is not under test here, and it would take most of the time.
+            listen = lambda raw, _: raw.execute("PRAGMA synchronous=OFF")  # noqa: E731
+            event.listen(database.engine, "connect", listen)
+        return database
 
     def go_back(self, ms: int) -> None:
         """The machine's clock is set back."""
@@ -387,13 +416,20 @@ class World:
     def dump(self) -> dict[str, list[tuple[Any, ...]]]:
         """Everything in the database, table by table."""
         with self.control.read() as connection:
-            names = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'")
+            names = inspect(connection).get_table_names()
             return {
-                name: sorted(tuple(row) for row in connection.exec_driver_sql(f'SELECT * FROM "{name}"'))  # type: ignore[type-var]
-                for (name,) in names.fetchall()
+                name: sorted(map(tuple, connection.exec_driver_sql(f'SELECT * FROM "{name}"')), key=_in_order)
+                for name in names
             }
 
     def changed(self, before: dict[str, list[tuple[Any, ...]]]) -> set[str]:
         """The tables that differ from a dump."""
         after = self.dump()
         return {name for name in after if after[name] != before[name]}
+
+
+def _in_order(row: tuple[Any, ...]) -> list[tuple[str, Any]]:
+    """Rows in the order of their columns, whatever these hold."""
+    return [
+        (type(item).__name__, item if isinstance(item, int | float | str) else repr(item)) for item in row
+    ]

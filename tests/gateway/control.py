@@ -22,6 +22,7 @@ class Control:
     def __init__(self, gateway: str = "gw1", site: str = "essonne") -> None:
         self.signing = SigningKey.generate()
         self.signing_now = self.signing
+        self.handovers: list[dict[str, Any]] = []
         self.gateway = gateway
         self.site = site
         self.life_ms = 10_000
@@ -129,9 +130,8 @@ class Control:
             await _answer(send, 503, {})
             return
         through = max((seq for _, seq in self.ledger), default=0) if self.settle else 0
-        await _answer(
-            send, 200, {"version": self.version, "lease": self.lease(), "acknowledged_seq": through}
-        )
+        answer = {"version": self.version, "lease": self.lease(), "acknowledged_seq": through}
+        await _answer(send, 200, {**answer, "handovers": self.handovers})
 
 
 def _amount(record: UsageRecord) -> int:

@@ -390,3 +390,19 @@ def test_no_prompt_and_no_key_is_ever_logged(
     assert prompt not in caplog.text + answer.text
     assert KEY not in caplog.text
     assert "Bearer acme" not in caplog.text
+
+
+def test_a_control_that_was_restored_from_a_backup_gets_again_what_it_lacks(world: World) -> None:
+    for _ in range(3):
+        ask(world.client())
+    whole = world.settled(3)
+    assert world.gateway is not None
+    book = world.gateway.book
+    wait_until(lambda: book.after == 3, "control has all of it")
+    for key in [key for key in world.control.ledger if key[1] > 1]:
+        del world.control.ledger[key]
+    world.control.change()
+    wait_until(lambda: len(world.control.ledger) == 3, "the rest is handed over again")
+    assert world.control.records() == whole
+    ask(world.client())
+    assert len(world.settled(4)) == 4

@@ -127,6 +127,31 @@ def test_a_request_that_could_exceed_the_budget(shared: World) -> None:
     nothing_was_used(shared)
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        b'{"type":"image_url","image_url":{"url":"data:,x"}}',
+        b'{"type":"\\u0069mage\\u005furl","\\u0069mage\\u005f\\u0075rl":{"\\u0075rl":"data:,x"}}',
+        b'{"type":"input\\u005Faudio","input\\u005Faudio":{}}',
+        b'{"type":"\\u0066ile","\\u0066ile":{}}',
+    ],
+)
+def test_what_is_no_text_is_reserved_for_however_it_is_written(shared: World, part: bytes) -> None:
+    """Its bytes do not bound its tokens, so that the whole context must be paid for; a text's do."""
+    headers = {"authorization": "Bearer poor", "content-type": "application/json"}
+    body = b'{"model":"little","max_tokens":1,"messages":[{"role":"user","content":[%s]}]}'
+    answer = HTTP.post(f"{shared.url}{CHAT}", headers=headers, content=body % part)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (402, "insufficient_budget")
+    assert answer.json()["error"]["detail"]["needed_microeur"] >= 256
+    nothing_was_used(shared)
+
+
+def test_a_text_with_escapes_is_reserved_for_as_a_text(world: World) -> None:
+    headers = {"authorization": "Bearer poor", "content-type": "application/json"}
+    body = b'{"model":"little","max_tokens":1,"messages":[{"content":"\\u003cb\\u003e"}]}'
+    assert HTTP.post(f"{world.url}{CHAT}", headers=headers, content=body).status_code == 200
+
+
 def test_a_budget_is_spent_exactly_and_no_further(world: World) -> None:
     spent, answered = 0, 0
     headers, body = {"authorization": "Bearer poor"}, {"model": "little", "messages": [], "max_tokens": 1}

@@ -12,13 +12,15 @@ from bruk.model.errors import InvalidInput
 from bruk.model.tenant import ApiKey, Tenant
 from bruk.model.workload import EndpointSpec
 from bruk.sdk import Client
-from bruk.wire import codec, requests
+from bruk.wire import access, codec, requests
 
 TENANT = codec.dump(Tenant("acme", "Acme"))
 PROJECT = {"tenant": "acme", "name": "models", "display_name": ""}
 KEY = codec.dump(ApiKey("key_1", "acme/models", "", "bk_x", "0" * 64, 1))
 SITE = {"name": "essonne", "display_name": "", "country": "FR", "grid_zone": "FR", "operator": ""}
 USER = {"id": "user_1", "name": "Ada", "role": "member", "tenant": "acme"}
+GATEWAY = {"name": "gw", "site": "essonne", "created_at_ms": 1}
+SIGNING_KEY = {"number": 1, "key_id": "0" * 16, "public_key": "ed25519:a", "from_ms": 1}
 NODE = {
     "site": "essonne",
     "name": "n-1",
@@ -116,6 +118,66 @@ CALLS: list[tuple[Callable[[Client], object], str, str, type[BaseModel] | None, 
         "/tenants/acme/users",
         None,
         {"items": [USER], "next": None},
+    ),
+    (
+        lambda c: c.users.change("user_1", access.UserChange(disabled=True)),
+        "PATCH",
+        "/users/user_1",
+        access.UserChange,
+        USER,
+    ),
+    (
+        lambda c: c.users.new_link("user_1"),
+        "POST",
+        "/users/user_1/login-link",
+        None,
+        {"user": USER, "login_token": "t"},
+    ),
+    (
+        lambda c: c.users.credentials("user_1"),
+        "GET",
+        "/users/user_1/credentials",
+        None,
+        {"user": USER, "held": []},
+    ),
+    (lambda c: c.users.end("cred_1"), "DELETE", "/credentials/cred_1", None, None),
+    (
+        lambda c: c.users.end_all("user_1", keep_this=True),
+        "POST",
+        "/users/user_1/credentials/end",
+        access.EndBody,
+        {"ended": 1},
+    ),
+    (
+        lambda c: c.users.rotate_token(1_000),
+        "POST",
+        "/token/rotate",
+        access.RotateBody,
+        {"id": "cred_1", "token": "t", "expires_at_ms": 1},
+    ),
+    (
+        lambda c: c.projects.rotate_key("key_1", 1_000),
+        "POST",
+        "/keys/key_1/rotate",
+        access.RotateBody,
+        {"key": KEY, "secret": "s"},
+    ),
+    (
+        lambda c: c.gateways.add(requests.GatewayBody(name="gw", site="essonne")),
+        "POST",
+        "/gateways",
+        requests.GatewayBody,
+        {"gateway": GATEWAY, "token": "t"},
+    ),
+    (lambda c: list(c.gateways.list()), "GET", "/gateways", None, {"items": [GATEWAY], "next": None}),
+    (lambda c: c.gateways.renew_token("gw"), "POST", "/gateways/gw/token", None, {"token": "t"}),
+    (lambda c: c.signing_keys.list(), "GET", "/signing-keys", None, [SIGNING_KEY]),
+    (
+        lambda c: c.signing_keys.rotate(5),
+        "POST",
+        "/signing-keys/rotate",
+        access.SigningKeyBody,
+        SIGNING_KEY,
     ),
     (lambda c: c.tenants.budget("acme"), "GET", "/tenants/acme/budget", None, SPENT),
     (lambda c: c.tenants.set_budget("acme", None), "PUT", "/tenants/acme/budget", BUDGET, TENANT),

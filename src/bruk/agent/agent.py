@@ -22,8 +22,9 @@ from bruk.agent.stage import Stager
 from bruk.agent.sync import ControlAway, ControlRefused, HttpTransport, Transport
 from bruk.agent.tail import Shipper
 from bruk.engines.base import Engine, EngineError
-from bruk.journal import Journal
+from bruk.journal import KEEP_BYTES, Journal
 from bruk.model.clock import Clock
+from bruk.model.egress import Destination
 from bruk.model.errors import BrukError
 from bruk.wire.agent import SyncRequest, SyncResponse
 
@@ -63,6 +64,9 @@ class Agent:
         clock: Clock,
         python: str = sys.executable,
         *,
+        token_file: Path | None = None,
+        software: tuple[Path, ...] = (),
+        egress: tuple[Destination, ...] = (),
         settings: Settings | None = None,
         energy: EnergyReader | None = None,
         transport: Transport | None = None,
@@ -74,7 +78,10 @@ class Agent:
         Args:
             home: the agent's own folder, kept across restarts; its journal lies in it.
             token: bearer token that control gave this site.
+            token_file: where a renewed token is found.
             python: the site's interpreter, for recipes and for ``python`` in commands.
+            software: folders in which jobs may name virtual environments; none: jobs may not.
+            egress: destinations that jobs may declare; none: jobs may not.
             transport: instead of HTTP to ``control_url``; for simulations and tests.
             background: instead of a pool of threads; ``Inline`` for simulations.
 
@@ -86,8 +93,8 @@ class Agent:
         settings = settings or Settings()
         self._clock = clock
         self._settings = settings
-        self._transport = transport or HttpTransport(control_url, token)
-        self._journal = Journal.open(home / "journal", new_id=clock.new_id("journal"))
+        self._transport = transport or HttpTransport(control_url, token, token_file)
+        self._journal = Journal.open(home / "journal", new_id=clock.new_id("journal"), keep_bytes=KEEP_BYTES)
         self._background = background or ThreadPoolExecutor(_WORKERS, thread_name_prefix="agent")
         self._wake = asyncio.Event()
         means = Means(
@@ -102,6 +109,8 @@ class Agent:
             background=self._background,
             probe=probe,
             settings=settings,
+            software=software,
+            egress=egress,
         )
         self.hand = Hand(home, means, clock)
 

@@ -28,9 +28,8 @@ from bruk.wire.agent import Observation, OutputReport
 
 log = logging.getLogger(__name__)
 
-EXIT_NOT_STAGED = 125
-EXIT_NOT_LAUNCHED = 126
-EXIT_STOPPED = 143
+EXIT_NOT_STAGED, EXIT_NOT_LAUNCHED, EXIT_STOPPED = 125, 126, 143
+UNLISTED = "control does not list this run"
 _STOP_AGAIN_MS = 5_000
 _ROOM_AGAIN_MS = 5_000
 
@@ -238,7 +237,7 @@ class Course:
             port = free_port(taken) if self.record.order and self.record.order.replica else 0
             master_port = free_port(taken | {port})
             record = replace(self.record, port=port, master_port=master_port)
-            launch, software = launch_of(record, self._folders, means.site, means.python, means.nodes)
+            launch, software = launch_of(record, self._folders, *means.of_launches)
         except LaunchFailed as error:
             self.end(Observed.EXITED, EXIT_NOT_LAUNCHED, error.message)
             return
@@ -275,13 +274,16 @@ class Course:
         if status is None:
             return
         if status.observed is Observed.LOST:
+            # It is billed up to the last moment at which anybody knew it alive, and not beyond.
+            started_at_ms, ended_at_ms = self._means.meter.known_life(self.record, status)
+            self.save(started_at_ms=started_at_ms, ended_at_ms=ended_at_ms)
+            self._measure(now_ms, seen=True)
             self.end(Observed.LOST, None, status.detail or "the engine does not know how it ended")
             return
         if status.observed is Observed.EXITED:
             # Until the outputs are handed over it is told as it was last alive: on its way out or not.
-            told_to = (
-                self.record.stopped_because or (order and order.wanted is RunWanted.STOP) or status.cause
-            )
+            wanted = order.wanted if order else None
+            told_to = self.record.stopped_because or wanted is RunWanted.STOP or status.cause
             self.save(
                 phase=Phase.FINISHING,
                 observed=Observed.STOPPING if told_to else Observed.RUNNING,
@@ -300,23 +302,19 @@ class Course:
         elif verdict.reason:
             self._stop(now_ms, grace_s, because=verdict.reason, held=verdict.held)
         elif not self.listed:
-            self._stop(now_ms, grace_s, because="control does not list this run")
+            self._stop(now_ms, grace_s, because=UNLISTED)
         elif self.record.stopped_because or self.record.detail:
             self._stop(now_ms, grace_s)
         elif order is not None and order.replica:
             self._look_at_health(now_ms, grace_s)
 
     def _measure(self, now_ms: int, seen: bool) -> None:
-        record, meter = self.record, self._means.meter
-        until_ms = meter.metered_until(record)
-        if self.status is None or until_ms is None or record.phase not in (Phase.LIVE, Phase.FINISHING):
+        record, period_ms = self.record, self._means.settings.meter_ms
+        if self.status is None or record.phase not in (Phase.LIVE, Phase.FINISHING):
             return
-        if record.ended_at_ms is not None:
-            due = until_ms < record.ended_at_ms
-        else:
-            due = seen and now_ms - until_ms >= self._means.settings.meter_ms
-        if due:
-            self.save(metered_until_ms=meter.measure(record, self.status, now_ms))
+        until_ms = self._means.meter.advance(record, self.status, now_ms, period_ms, seen=seen)
+        if until_ms is not None and until_ms > max(record.metered_until_ms or 0, record.started_at_ms or 0):
+            self.save(metered_until_ms=until_ms)
 
     def _stop(self, now_ms: int, grace_s: int, because: str = "", held: bool = False) -> None:
         because = self.record.stopped_because or because
@@ -381,7 +379,7 @@ class Course:
         order = record.order
         if order is None or record.exit_code != 0 or not order.outputs:
             return [], []
-        return hand_over(order.outputs, self._folders, self._means.transport)
+        return hand_over(order.outputs, self._folders, self._means.transport, order.disk_bytes)
 
     def settle(self) -> None:
         """Forget the run: the engine's record, its folder; its checkpoints stay.

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bruk.model.errors import InvalidInput
 
-_SEGMENT = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,199}$")
+_SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,199}")
 
 
 def check_segment(text: str, what: str) -> str:
@@ -22,7 +22,7 @@ def check_segment(text: str, what: str) -> str:
     Raises:
         InvalidInput: it is empty, too long, or could lead out of its folder.
     """
-    if not _SEGMENT.match(text):
+    if not _SEGMENT.fullmatch(text):
         raise InvalidInput(f"{what} {text!r} cannot name a folder: take letters, digits, '_', '-', '.', '+'")
     return text
 

@@ -11,7 +11,7 @@ import os
 import platform
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,11 +20,14 @@ from bruk.agent.record import Folders, RunRecord
 from bruk.agent.replica import LOOPBACK
 from bruk.engines.base import Launch, LaunchFailed, NodeInventory
 from bruk.facility.accelerator import CPU_SLOT, UnknownAccelerator, accelerator
+from bruk.model.egress import Destination, uncovered
 from bruk.wire.agent import RunOrder
 
 _RECIPE = re.compile(r"^[a-z][a-z0-9_]{0,40}$")
 _DISTRIBUTED = ("pretrain", "finetune")
 _FIXED = ("HOME", "TMPDIR", "CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "MASTER_ADDR", "MASTER_PORT")
+NO_NETWORK = "Its operator allows none (BRUK_EGRESS)."
+NO_SOFTWARE = "Its operator has named no folder for them (BRUK_SOFTWARE); take the site's own software."
 _RECORDED = ("bruk", "torch", "transformers", "vllm")
 
 
@@ -38,9 +41,19 @@ class Software:
 
 
 def launch_of(
-    record: RunRecord, folders: Folders, site: str, python: str, nodes: Mapping[str, NodeInventory]
+    record: RunRecord,
+    folders: Folders,
+    site: str,
+    python: str,
+    nodes: Mapping[str, NodeInventory],
+    software_folders: Sequence[Path] = (),
+    egress: Sequence[Destination] = (),
 ) -> tuple[Launch, str]:
     """What to launch, and the software to record with the run.
+
+    Args:
+        software_folders: folders in which the site's operator lets jobs name virtual environments.
+        egress: destinations that the site's operator lets jobs declare.
 
     Raises:
         LaunchFailed: the order cannot be launched at this site; the message says why.
@@ -48,7 +61,7 @@ def launch_of(
     """
     order = record.order
     assert order is not None, "only ordered runs are launched"
-    software = _software(order, python)
+    software = _software(order, python, software_folders)
     env = environment(record, folders, site, software.python, nodes)
     if order.recipe:
         write_durably(folders.config, json.dumps(order.config).encode())
@@ -65,6 +78,7 @@ def launch_of(
         time_limit_s=order.time_limit_s,
         grace_s=order.grace_s,
         disk_bytes=order.disk_bytes,
+        network=_network(order, egress),
         ports=(record.port,) if order.replica else (),
     )
     return launch, software.recorded
@@ -146,17 +160,46 @@ def _command(order: RunOrder, python: str, env: Mapping[str, str], config: str) 
     return (python, *module)
 
 
-def _software(order: RunOrder, python: str) -> Software:
+def _network(order: RunOrder, allowed: Sequence[Destination]) -> tuple[str, ...]:
+    """The destinations that a run declares, if the site's operator allows each as a whole.
+
+    Raises:
+        LaunchFailed: one is not allowed here; names all that are not.
+    """
+    rules = [str(rule) for rule in allowed]
+    refused = uncovered(rules, order.network)
+    if refused:
+        known = f"Its operator allows {', '.join(rules)}." if rules else NO_NETWORK
+        raise LaunchFailed(
+            f"this site lets no job reach {', '.join(refused)}. {known} Ask for another site, have its "
+            "operator allow it, or declare less under 'network'.",
+            run=order.run,
+        )
+    return tuple(order.network)
+
+
+def _software(order: RunOrder, python: str, allowed: Sequence[Path]) -> Software:
     if order.software_kind == "site":
         return Software(python, _site_software(python))
     if order.software_kind == "venv":
-        own = Path(order.software_reference, "bin", "python")
-        if not own.is_absolute() or not own.exists():
+        named = Path(order.software_reference)
+        # What it really is counts: a link, or '..', leads nowhere else.
+        real = Path(os.path.realpath(named))
+        within = any(real.is_relative_to(os.path.realpath(folder)) for folder in allowed)
+        own = real / "bin" / "python"
+        # Whether there is one elsewhere is not for a tenant to find out.
+        if not named.is_absolute() or not within or not own.exists():
             raise LaunchFailed(
-                f"there is no virtual environment at {order.software_reference!r} on this site", run=order.run
+                f"this site has no virtual environment {order.software_reference!r} for jobs. "
+                + (
+                    f"Its operator keeps them under {', '.join(map(str, allowed))}."
+                    if allowed
+                    else NO_SOFTWARE
+                ),
+                run=order.run,
             )
         recorded = f"venv {order.software_reference} ({os.path.realpath(own)})"
-        return Software(str(own), recorded, (Path(order.software_reference),))
+        return Software(str(own), recorded, (real,))
     raise LaunchFailed(
         f"this site cannot start software of kind {order.software_kind!r}; take 'site' or 'venv'",
         run=order.run,

@@ -16,12 +16,7 @@ import bruk
 from bruk.agent.checkpoints import Checkpoints
 from bruk.agent.complaint import Complaints
 from bruk.agent.course import Course
-from bruk.agent.local_hold import (
-    LocalAnswer,
-    local_answer,
-    local_key,
-    write_local_answer,
-)
+from bruk.agent.local_hold import LocalAnswer, local_answer, local_key, write_local_answer
 from bruk.agent.means import Means
 from bruk.agent.meter import SEND_MAX
 from bruk.agent.record import Phase, RunRecord
@@ -96,6 +91,7 @@ class Hand:
             EngineError: the engine's records cannot be read; there is no safe way on.
         """
         with self._lock:
+            self._means.records.sweep()
             for record in self._means.records.load():
                 self._courses[record.run] = Course(record, self._means)
             for handle in self._means.engine.handles():
@@ -153,8 +149,10 @@ class Hand:
                 wait_ms=wait_ms,
                 nodes=[NodeReport.model_validate(asdict(node)) for node in self._inventory.nodes],
                 isolation=self._inventory.isolation,
+                network=[str(rule) for rule in self._means.egress],
                 observations=[course.observation() for course in self._courses.values()],
                 meters=meters,
+                meters_after=self._meter.after,
                 acknowledgement=self._acknowledgement(now_ms),
                 local_hold=self._local(),
                 scopes=self._checkpoints.without_runs(self._scopes()),
@@ -258,9 +256,12 @@ class Hand:
         course = self._courses.get(order.run)
         if course is None:
             record = RunRecord(order.run, order.generation, Phase.STAGING, order, tuple(order.placement))
-            course = Course(record, self._means)
-            course.save()
-            self._courses[order.run] = course
+            course = self._courses[order.run] = Course(record, self._means)
+            if order.started:
+                # Its end was forgotten with it; to start it again could do the work twice.
+                course.end(Observed.LOST, None, "its site does not know this run any more")
+            else:
+                course.save()
             return
         known = course.record
         if known.order is None and order.generation >= known.generation:

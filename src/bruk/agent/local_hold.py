@@ -14,6 +14,7 @@ from pathlib import Path
 from bruk.agent.disk import write_durably
 from bruk.model.clock import Clock
 from bruk.model.errors import BrukError, Conflict
+from bruk.model.jsontext import parse_json
 from bruk.model.switch import Hold, HoldScope
 from bruk.wire import codec
 
@@ -94,7 +95,7 @@ def standing_local_hold(home: Path) -> Hold | None:
 def local_answer(home: Path) -> LocalAnswer | None:
     """The agent's last answer, or None while it has given none."""
     try:
-        return codec.load(LocalAnswer, json.loads((home / ANSWER_FILE).read_bytes()))
+        return codec.load(LocalAnswer, parse_json((home / ANSWER_FILE).read_bytes()))
     except (OSError, ValueError, BrukError):
         return None
 
@@ -130,7 +131,7 @@ def _latest(home: Path) -> Hold | None:
     except OSError as error:
         return _unreadable(home, str(error))
     try:
-        return codec.load(Hold, json.loads(data))
+        return codec.load(Hold, parse_json(data))
     except (ValueError, BrukError) as error:
         return _unreadable(home, str(error))
 

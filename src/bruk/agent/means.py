@@ -6,6 +6,7 @@ Made once by ``agent`` (or by a simulation) and shared; it decides nothing.
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from bruk.agent.meter import Meter
 from bruk.agent.record import Records
@@ -14,6 +15,7 @@ from bruk.agent.stage import Stager
 from bruk.agent.sync import Transport
 from bruk.agent.tail import Shipper
 from bruk.engines.base import Engine, NodeInventory
+from bruk.model.egress import Destination
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,8 @@ class Means:
 
     Attributes:
         nodes: the newest inventory, by name.
+        software: folders in which jobs may name virtual environments.
+        egress: destinations that jobs may declare.
         taken_ports: promised to runs so far.
         needed_blobs: digests that staged or waiting runs need.
     """
@@ -71,5 +75,14 @@ class Means:
     probe: HealthProbe
     settings: Settings
     nodes: dict[str, NodeInventory] = field(default_factory=dict)
+    software: tuple[Path, ...] = ()
+    egress: tuple[Destination, ...] = ()
     taken_ports: Callable[[], set[int]] = set
     needed_blobs: Callable[[], set[str]] = set
+
+    @property
+    def of_launches(
+        self,
+    ) -> tuple[str, str, dict[str, NodeInventory], tuple[Path, ...], tuple[Destination, ...]]:
+        """What of the site goes into every launch (see ``environment.launch_of``)."""
+        return self.site, self.python, self.nodes, self.software, self.egress

@@ -7,6 +7,7 @@ Reading and writing only; ``hand`` decides.
 
 import json
 import logging
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from bruk.agent.disk import check_segment, remove_tree, write_durably
 from bruk.model.errors import BrukError
+from bruk.model.jsontext import parse_json
 from bruk.model.run import DeviceSet, Observed
 from bruk.wire import codec
 from bruk.wire.agent import OutputReport, RunOrder
@@ -120,6 +122,7 @@ class Records:
     def __init__(self, home: Path) -> None:
         self._home = home
         self._runs = home / "runs"
+        self._gone = home / "gone"
 
     def folders(self, run: str, scope: str = "") -> Folders:
         """Where the run's things lie.
@@ -144,10 +147,29 @@ class Records:
         """Every record of an earlier life; a damaged one is reported and passed over."""
         for path in sorted(self._runs.glob("*/agent.json")):
             try:
-                yield codec.load(RunRecord, json.loads(path.read_bytes()))
+                yield codec.load(RunRecord, parse_json(path.read_bytes()))
             except (OSError, ValueError, BrukError) as error:
                 log.error("record %s cannot be read, its run is taken from the engine: %s", path, error)
 
     def remove(self, run: str) -> None:
-        """Remove the run's folder; its checkpoints stay with the workload."""
-        remove_tree(self.folders(run).run)
+        """Remove the run's folder; its checkpoints stay with the workload.
+
+        It leaves its place at once and is emptied then: a folder that lost its record and kept the rest
+        would be nobody's.
+
+        Raises:
+            OSError: a part of it could not be removed; call again.
+        """
+        folder, gone = self.folders(run).run, self._gone / run
+        if folder.exists():
+            self._gone.mkdir(exist_ok=True, mode=0o700)
+            remove_tree(gone)
+            os.rename(folder, gone)
+        remove_tree(gone)
+
+    def sweep(self) -> None:
+        """Remove what an earlier life was about to."""
+        try:
+            remove_tree(self._gone)
+        except OSError as error:
+            log.error("what is left of settled runs in %s cannot be removed: %s", self._gone, error)

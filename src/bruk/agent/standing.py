@@ -13,6 +13,7 @@ from pathlib import Path
 from bruk.agent.disk import write_durably
 from bruk.agent.record import RunRecord
 from bruk.model.errors import BrukError
+from bruk.model.jsontext import parse_json
 from bruk.model.site import CutOffPolicy
 from bruk.model.switch import Hold, HoldScope
 from bruk.wire import codec
@@ -20,6 +21,7 @@ from bruk.wire.agent import SyncResponse
 
 log = logging.getLogger(__name__)
 _FILE = "standing.json"
+CLOCK_STEP_MS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,9 @@ class Standing:
         return cls(response.generation, holds, response.lease_ms, response.cut_off, now_ms)
 
     def lease_ended(self, now_ms: int) -> bool:
-        return now_ms - self.heard_at_ms > self.lease_ms
+        # A word from the future was written under a clock that has been set back: nobody can say how old
+        # it is, so that it counts for nothing until control is heard again.
+        return not -CLOCK_STEP_MS <= now_ms - self.heard_at_ms <= self.lease_ms
 
     def worth_saving_over(self, saved: "Standing") -> bool:
         """Whether it says something new, or the saved time would shorten the lease too much."""
@@ -70,7 +74,7 @@ class Standing:
     def load(cls, home: Path) -> "Standing":
         """What was saved; an empty one where nothing readable is."""
         try:
-            return codec.load(cls, json.loads((home / _FILE).read_bytes()))
+            return codec.load(cls, parse_json((home / _FILE).read_bytes()))
         except FileNotFoundError:
             return cls()
         except (OSError, ValueError, BrukError) as error:

@@ -13,7 +13,9 @@ import httpx
 from pydantic import ValidationError
 
 from bruk.model.errors import BrukError, ErrorKind
+from bruk.model.jsontext import parse_json
 from bruk.wire.agent import SyncRequest, SyncResponse
+from bruk.wire.bearer import BearerFile
 from bruk.wire.codec import explain
 
 _CONNECT_S = 5.0
@@ -66,15 +68,15 @@ class Transport(Protocol):
 
 
 class HttpTransport:
-    """Control over HTTP with the agent's bearer token."""
+    """Control over HTTP with the agent's bearer token, which may be renewed in its file meanwhile."""
 
-    def __init__(self, control_url: str, token: str) -> None:
-        headers = {"Authorization": f"Bearer {token}"}
+    def __init__(self, control_url: str, token: str, token_file: Path | None = None) -> None:
+        bearer = BearerFile(token, token_file)
         base = f"{control_url.rstrip('/')}/api/v1/agent"
         self._base = base
-        self._async = httpx.AsyncClient(headers=headers, trust_env=False)
+        self._async = httpx.AsyncClient(auth=bearer, trust_env=False)
         self._blocking = httpx.Client(
-            headers=headers, timeout=httpx.Timeout(_BLOB_S, connect=_CONNECT_S), trust_env=False
+            auth=bearer, timeout=httpx.Timeout(_BLOB_S, connect=_CONNECT_S), trust_env=False
         )
 
     async def sync(self, request: SyncRequest) -> SyncResponse:
@@ -128,10 +130,10 @@ class HttpTransport:
         if answer.status_code != 409:
             _check(answer)
         try:
-            body = answer.json()
+            body = parse_json(answer.content)
             found = body.get("next_offset", (body.get("about") or {}).get("next_offset"))
             return int(found)
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ValueError, OverflowError, TypeError, AttributeError) as error:
             raise ControlRefused(f"control did not say where the {stream} of {run} go on") from error
 
     async def close(self) -> None:

@@ -4,7 +4,6 @@ The run is not to be trusted: lines may be huge, broken or no JSON at all; the f
 What cannot be read is passed over. Shipping goes by offset, so that nothing is sent twice for good.
 """
 
-import json
 import logging
 import math
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from pathlib import Path
 from bruk.agent.disk import read_slice
 from bruk.agent.sync import ControlAway, ControlRefused, Transport
 from bruk.engines.base import Engine, EngineError
+from bruk.model.jsontext import parse_json
 
 log = logging.getLogger(__name__)
 LINE_BYTES_MAX = 64 * 1024
@@ -58,8 +58,8 @@ class ProgressTail:
         if not line.strip() or len(line) > LINE_BYTES_MAX:
             return
         try:
-            fields = json.loads(line)
-        except (ValueError, RecursionError):
+            fields = parse_json(line)
+        except ValueError:
             return
         if not isinstance(fields, dict):
             return

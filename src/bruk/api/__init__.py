@@ -6,5 +6,6 @@ ones stand in a reviewed list that a test compares. Routes translate; what they 
 """
 
 from bruk.api.app import create_api
+from bruk.api.door import install_errors
 
-__all__ = ["create_api"]
+__all__ = ["create_api", "install_errors"]

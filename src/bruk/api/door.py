@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from bruk.control import access
 from bruk.control.control import WITH_CHANGE, Control
 from bruk.model.errors import BrukError, Conflict, InvalidInput, Unauthenticated
+from bruk.model.policy import AGENTS, GATEWAYS, Policy
 from bruk.model.tenant import Actor
 from bruk.store import money
 from bruk.wire.codec import explain
@@ -68,6 +69,56 @@ def _gateway(control: ControlOf, secret: Secret) -> Actor:
 Caller = Annotated[Actor, Depends(_caller)]
 Agent = Annotated[Actor, Depends(_agent)]
 GatewayCaller = Annotated[Actor, Depends(_gateway)]
+
+
+class Guard:
+    """Holds every caller of one route against the policy that the route declares."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+
+    def check(self, request: Request, control: Control, actor: Actor) -> None:
+        """Refuse whose kind may not call this; a refused change leaves an audit entry.
+
+        Raises:
+            Forbidden: it may not.
+        """
+        route = request.scope["route"]
+        what = (route.endpoint.__doc__ or route.path).strip().splitlines()[0].rstrip(".")
+        if request.method == "GET":
+            self.policy.admit(actor, what)
+            return
+        with control.refusals(actor, f"{request.method} {route.path}", request.url.path[:300]):
+            self.policy.admit(actor, what)
+
+
+class _ForPeople(Guard):
+    def __call__(self, request: Request, control: ControlOf, caller: Caller) -> None:
+        self.check(request, control, caller)
+
+
+class _ForAgents(Guard):
+    def __call__(self, request: Request, control: ControlOf, caller: Agent) -> None:
+        self.check(request, control, caller)
+
+
+class _ForGateways(Guard):
+    def __call__(self, request: Request, control: ControlOf, caller: GatewayCaller) -> None:
+        self.check(request, control, caller)
+
+
+class _ForAnybody(Guard):
+    def __call__(self) -> None:
+        """Nobody is asked who they are."""
+
+
+def guard(policy: Policy) -> Any:
+    """What a route puts among its dependencies to declare its policy and have it enforced."""
+    if policy.open:
+        return Depends(_ForAnybody(policy))
+    if policy.who == AGENTS:
+        return Depends(_ForAgents(policy))
+    return Depends(_ForGateways(policy) if policy.who == GATEWAYS else _ForPeople(policy))
 
 
 class AnswerLost(Conflict):
@@ -135,6 +186,11 @@ class Once:
 
 
 OnceOf = Annotated[Once, Depends()]
+
+
+def media(*types: str) -> dict[int | str, dict[str, Any]]:
+    """For the description of a route: the media types of its answers that are not plain JSON."""
+    return {200: {"content": {name: {} for name in types}}}
 
 
 def _json(value: Any) -> Any:
@@ -214,7 +270,7 @@ class BodyLimit:
             return
         limit_bytes = self.larger.get(path, self.limit_bytes)
         declared = dict(scope["headers"]).get(b"content-length", b"0")
-        if declared.isdigit() and int(declared) > limit_bytes:
+        if declared.isdigit() and int(declared[:20]) > limit_bytes:
             shape = Problem(title="too large", status=413, code="too_large", detail=_too_large(limit_bytes))
             await problem(shape, {"Connection": "close"})(scope, receive, send)
             return

@@ -7,12 +7,13 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from bruk.api.door import Agent, ControlOf, GatewayCaller
+from bruk.api.door import Agent, ControlOf, GatewayCaller, Secret, guard, media
 from bruk.api.stream import give, take
-from bruk.control import agents, gateways
+from bruk.control import access, agents, gateways
 from bruk.control.control import Control
 from bruk.control.logs import CHUNK_BYTES_MAX, Stream
 from bruk.model.errors import InvalidInput, NotFound
+from bruk.model.policy import AGENTS, GATEWAYS, Policy, Reach
 from bruk.store import work
 from bruk.wire.agent import SyncRequest, SyncResponse
 from bruk.wire.gateway import GatewayAnswer, GatewaySync
@@ -33,17 +34,24 @@ async def _wait(control: Control, known: int, wait_ms: int, limit_ms: int) -> in
     return await control.changes.wait_past(known, min(wait_ms, limit_ms))
 
 
-@router.post("/agent/sync")
-async def sync_agent(control: ControlOf, agent: Agent, body: SyncRequest) -> SyncResponse:
+@router.post("/agent/sync", dependencies=[guard(Policy(AGENTS, Reach.SITE))])
+async def sync_agent(control: ControlOf, agent: Agent, secret: Secret, body: SyncRequest) -> SyncResponse:
     """An agent says what is observed and hears what is wanted; waits while nothing is new."""
     changed = await run_in_threadpool(agents.receive, control, agent, body)
     version = control.changes.version
     if not changed:
         version = await _wait(control, body.known_version, body.wait_ms, WAIT_MS_MAX)
+        # A token that was renewed meanwhile hears nothing more.
+        agent = await run_in_threadpool(access.agent_of, control, secret)
     return await run_in_threadpool(agents.answer, control, agent, version, body.scopes)
 
 
-@router.get("/agent/blobs/{digest}")
+@router.get(
+    "/agent/blobs/{digest}",
+    response_class=Response,
+    responses=media("application/octet-stream"),
+    dependencies=[guard(Policy(AGENTS, Reach.SITE))],
+)
 def get_blob(control: ControlOf, agent: Agent, digest: str) -> StreamingResponse:
     """Bytes that a run at this site needs; no others are given out."""
     with control.read() as connection:
@@ -53,7 +61,7 @@ def get_blob(control: ControlOf, agent: Agent, digest: str) -> StreamingResponse
     return StreamingResponse(give(control.blobs.open(digest)), media_type="application/octet-stream")
 
 
-@router.put("/agent/blobs/{digest}")
+@router.put("/agent/blobs/{digest}", dependencies=[guard(Policy(AGENTS, Reach.PLATFORM))])
 async def put_blob(
     request: Request, control: ControlOf, agent: Agent, digest: str, response: Response
 ) -> dict[str, Any]:
@@ -66,7 +74,7 @@ async def put_blob(
     return {"digest": digest}
 
 
-@router.post("/agent/runs/{run}/logs")
+@router.post("/agent/runs/{run}/logs", dependencies=[guard(Policy(AGENTS, Reach.SITE))])
 async def put_logs(
     request: Request, control: ControlOf, agent: Agent, run: str, offset: Offset
 ) -> dict[str, int]:
@@ -74,7 +82,7 @@ async def put_logs(
     return await _append(request, control, agent.site, run, Stream.LOG, offset)
 
 
-@router.post("/agent/runs/{run}/progress")
+@router.post("/agent/runs/{run}/progress", dependencies=[guard(Policy(AGENTS, Reach.SITE))])
 async def put_progress(
     request: Request, control: ControlOf, agent: Agent, run: str, offset: Offset
 ) -> dict[str, int]:
@@ -100,11 +108,14 @@ async def _append(
     return {"next_offset": await run_in_threadpool(keep)}
 
 
-@router.post("/gateway/sync")
-async def sync_gateway(control: ControlOf, gateway: GatewayCaller, body: GatewaySync) -> GatewayAnswer:
+@router.post("/gateway/sync", dependencies=[guard(Policy(GATEWAYS, Reach.OWN))])
+async def sync_gateway(
+    control: ControlOf, gateway: GatewayCaller, secret: Secret, body: GatewaySync
+) -> GatewayAnswer:
     """A gateway hands over usage and gets a fresh signed lease; waits while nothing is new."""
     received = await run_in_threadpool(gateways.receive, control, gateway, body)
     version = control.changes.version
     if not received.changed and not received.booked:
         version = await _wait(control, body.known_version, body.wait_ms, GATEWAY_WAIT_MS_MAX)
+        gateway = await run_in_threadpool(access.gateway_of, control, secret)
     return await run_in_threadpool(gateways.answer, control, gateway, version)

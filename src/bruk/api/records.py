@@ -5,18 +5,30 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, BackgroundTasks, Query, Response
 from fastapi.responses import FileResponse
 
-from bruk.api.door import Caller, ControlOf, OnceOf
+from bruk.api.door import Caller, ControlOf, OnceOf, guard, media
 from bruk.api.page import Page, WindowOf, number_after, page_of
-from bruk.control import authorise, evidence, invoices, switch
+from bruk.control import authorise, evidence, invoices, signing, switch
 from bruk.control.control import Control
 from bruk.model.ledger import AuditEntry, LedgerEntry
+from bruk.model.policy import (
+    OPEN,
+    OPERATORS,
+    OVERSEERS,
+    PLATFORM,
+    READERS,
+    TENANT_PEOPLE,
+    TENANTS,
+    Policy,
+    Reach,
+)
 from bruk.model.switch import HoldScope
 from bruk.reports.invoice_view import invoice_csv, invoice_html, invoice_text
 from bruk.reports.receipt_view import receipt_html, receipt_text
 from bruk.seal import SignedDocument
 from bruk.store import records
 from bruk.wire import codec
-from bruk.wire.answers import SwitchState
+from bruk.wire.access import SigningKeyBody
+from bruk.wire.answers import SigningKeyStatus, SwitchState
 from bruk.wire.requests import CreditBody, InvoiceBody, SwitchBody
 
 router = APIRouter(tags=["records"])
@@ -24,15 +36,15 @@ router = APIRouter(tags=["records"])
 Form = Annotated[Literal["json", "html", "text", "csv"], Query(alias="format")]
 
 
-@router.get("/switch")
+@router.get("/switch", dependencies=[guard(Policy(OVERSEERS, Reach.OWN))])
 def get_switch(control: ControlOf, caller: Caller) -> SwitchState:
     """The switch as it stands, with what each enforcer has carried out."""
-    authorise.audit(caller, "read the switch")
+    authorise.oversee(caller, "read the switch")
     with control.read() as connection:
-        return switch.state(connection)
+        return switch.state_for(connection, caller)
 
 
-@router.post("/switch/off", status_code=201)
+@router.post("/switch/off", status_code=201, dependencies=[guard(Policy(OPERATORS, Reach.SITE))])
 def switch_off(control: ControlOf, caller: Caller, body: SwitchBody, once: OnceOf) -> Any:
     """Turn a scope off; the answer names the receipt to come."""
 
@@ -43,7 +55,7 @@ def switch_off(control: ControlOf, caller: Caller, body: SwitchBody, once: OnceO
     return once(body, make)
 
 
-@router.post("/switch/on", status_code=201)
+@router.post("/switch/on", status_code=201, dependencies=[guard(Policy(OPERATORS, Reach.SITE))])
 def switch_on(control: ControlOf, caller: Caller, body: SwitchBody, once: OnceOf) -> Any:
     """Turn a scope on again; the answer names the receipt to come."""
 
@@ -54,7 +66,7 @@ def switch_on(control: ControlOf, caller: Caller, body: SwitchBody, once: OnceOf
     return once(body, make)
 
 
-@router.get("/switch/receipts")
+@router.get("/switch/receipts", dependencies=[guard(Policy(OVERSEERS, Reach.OWN))])
 def list_receipts(control: ControlOf, caller: Caller, window: WindowOf) -> Page[dict[str, Any]]:
     """Every receipt, oldest first."""
     rows = switch.receipts(control, caller)
@@ -71,7 +83,12 @@ def list_receipts(control: ControlOf, caller: Caller, window: WindowOf) -> Page[
     return page_of(shown, window, lambda row: str(row["id"]))
 
 
-@router.get("/switch/receipts/{receipt}")
+@router.get(
+    "/switch/receipts/{receipt}",
+    response_class=Response,
+    responses=media("application/json", "text/html", "text/plain"),
+    dependencies=[guard(Policy(OVERSEERS, Reach.SITE))],
+)
 def get_receipt(control: ControlOf, caller: Caller, receipt: str, form: Form = "json") -> Response:
     """A sealed receipt: final when complete, else as things stand now (``X-Complete``)."""
     complete, document = switch.receipt(control, caller, receipt)
@@ -88,7 +105,7 @@ def _sealed(document: dict[str, Any], headers: dict[str, str] | None = None) -> 
     return Response(content, media_type="application/json", headers=headers)
 
 
-@router.get("/ledger")
+@router.get("/ledger", dependencies=[guard(Policy(READERS | TENANTS, Reach.OWN))])
 def list_ledger(
     control: ControlOf,
     caller: Caller,
@@ -104,19 +121,24 @@ def list_ledger(
     return Page[LedgerEntry](items=found, next=str(found[-1].seq) if more else None)
 
 
-@router.get("/ledger/export")
+@router.get(
+    "/ledger/export",
+    response_class=Response,
+    responses=media("application/jsonl"),
+    dependencies=[guard(Policy(READERS, Reach.PLATFORM))],
+)
 def export_ledger(control: ControlOf, caller: Caller, later: BackgroundTasks) -> FileResponse:
     """The whole ledger as a sealed chain, to verify offline."""
     return _export(control, caller, records.LEDGER, later)
 
 
-@router.post("/ledger/credits", status_code=201)
+@router.post("/ledger/credits", status_code=201, dependencies=[guard(Policy(PLATFORM, Reach.PLATFORM))])
 def add_credit(control: ControlOf, caller: Caller, body: CreditBody, once: OnceOf) -> Any:
     """Correct the past with a credit entry."""
     return once(body, lambda: codec.dump(invoices.credit(control, caller, body)))
 
 
-@router.get("/audit")
+@router.get("/audit", dependencies=[guard(Policy(READERS, Reach.PLATFORM))])
 def list_audit(control: ControlOf, caller: Caller, window: WindowOf) -> Page[AuditEntry]:
     """Audit entries in order."""
     authorise.audit(caller, "read the audit log")
@@ -126,7 +148,12 @@ def list_audit(control: ControlOf, caller: Caller, window: WindowOf) -> Page[Aud
     return Page[AuditEntry](items=found, next=str(found[-1].seq) if more else None)
 
 
-@router.get("/audit/export")
+@router.get(
+    "/audit/export",
+    response_class=Response,
+    responses=media("application/jsonl"),
+    dependencies=[guard(Policy(READERS, Reach.PLATFORM))],
+)
 def export_audit(control: ControlOf, caller: Caller, later: BackgroundTasks) -> FileResponse:
     """The whole audit log as a sealed chain, to verify offline."""
     return _export(control, caller, records.AUDIT, later)
@@ -138,7 +165,7 @@ def _export(control: Control, caller: Caller, chain: str, later: BackgroundTasks
     return FileResponse(path, media_type="application/jsonl", filename=f"{chain}.jsonl", background=later)
 
 
-@router.get("/invoices")
+@router.get("/invoices", dependencies=[guard(Policy(READERS | TENANT_PEOPLE, Reach.OWN))])
 def list_invoices(control: ControlOf, caller: Caller, window: WindowOf) -> Page[dict[str, Any]]:
     """The invoices that the caller may see."""
     shown = [
@@ -155,13 +182,18 @@ def list_invoices(control: ControlOf, caller: Caller, window: WindowOf) -> Page[
     return page_of(shown, window, lambda row: str(row["number"]))
 
 
-@router.post("/invoices", status_code=201)
+@router.post("/invoices", status_code=201, dependencies=[guard(Policy(PLATFORM, Reach.PLATFORM))])
 def issue_invoice(control: ControlOf, caller: Caller, body: InvoiceBody, once: OnceOf) -> Any:
     """Issue the next invoice of a tenant."""
     return once(body, lambda: codec.dump(invoices.issue(control, caller, body)))
 
 
-@router.get("/invoices/{number}")
+@router.get(
+    "/invoices/{number}",
+    response_class=Response,
+    responses=media("application/json", "text/html", "text/plain", "text/csv"),
+    dependencies=[guard(Policy(READERS | TENANT_PEOPLE, Reach.TENANT))],
+)
 def get_invoice(control: ControlOf, caller: Caller, number: str, form: Form = "json") -> Response:
     """One invoice: the sealed document, or rendered for people."""
     document = invoices.invoice(control, caller, number).document
@@ -175,7 +207,19 @@ def get_invoice(control: ControlOf, caller: Caller, number: str, form: Form = "j
     return _sealed(document)
 
 
-@router.get("/keys/public")
+@router.get("/signing-keys", dependencies=[guard(Policy(READERS, Reach.PLATFORM))])
+def list_signing_keys(control: ControlOf, caller: Caller) -> list[SigningKeyStatus]:
+    """The keys that sign records or signed them, the oldest first; for operators and auditors."""
+    return signing.keys(control, caller)
+
+
+@router.post("/signing-keys/rotate", status_code=201, dependencies=[guard(Policy(PLATFORM, Reach.PLATFORM))])
+def rotate_signing_key(control: ControlOf, caller: Caller, body: SigningKeyBody, once: OnceOf) -> Any:
+    """Let a new key sign from now on; the old one hands over, and may be revoked from a moment on."""
+    return once(body, lambda: codec.dump(signing.rotate(control, caller, body.revoked_from_ms)))
+
+
+@router.get("/keys/public", dependencies=[guard(OPEN)])
 def public_keys(control: ControlOf) -> list[dict[str, Any]]:
     """The keys that sign records. Open: they are public, and pinning them needs no login."""
     return control.keyring.document()

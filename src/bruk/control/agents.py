@@ -4,27 +4,25 @@ Only observations of runs assigned to that site and of a known generation count;
 message changes nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
-from typing import Any, cast
 
-from bruk.control import meter
+from bruk.control import heard, meter
 from bruk.control.control import Control
 from bruk.control.switch import GENERATION, model_of
-from bruk.model.errors import Forbidden, IllegalTransition, InvalidInput, NotFound
+from bruk.model.errors import Forbidden, IllegalTransition, InvalidInput
 from bruk.model.run import Observed, Run, RunWanted
 from bruk.model.site import Node, Site
-from bruk.model.switch import Acknowledgement, EnforcerKind, HoldScope
+from bruk.model.switch import Acknowledgement, EnforcerKind
 from bruk.model.tenant import Actor
 from bruk.model.transitions import OBSERVED, check_transition
-from bruk.model.workload import EndpointSpec, JobSpec, Outcome, Workload
+from bruk.model.workload import EndpointSpec, JobSpec, Workload
 from bruk.store import counters, goods, places, work
 from bruk.store import switch as switch_store
 from bruk.store.database import Connection
 from bruk.store.work import RunRecord
-from bruk.wire import codec
 from bruk.wire.agent import InputOrder, Observation, RunOrder, SyncRequest, SyncResponse
-from bruk.wire.requests import JSON_INTEGER_MAX, sound_json
+from bruk.wire.fields import JSON_INTEGER_MAX
 
 SERVE_RECIPE = "serve"
 
@@ -37,6 +35,7 @@ def receive(control: Control, actor: Actor, request: SyncRequest) -> bool:
     """
     if actor.site != request.site:
         raise Forbidden(f"this token belongs to the agent of {actor.site}, not of {request.site}")
+    request = _in_our_time(control, request)
     with control.database.write() as connection:
         site = places.get_site(connection, request.site)
         row = places.get_agent(connection, site.name)
@@ -44,21 +43,24 @@ def receive(control: Control, actor: Actor, request: SyncRequest) -> bool:
         away = row.last_sync_at_ms is None or now_ms - row.last_sync_at_ms > site.lease_ms
         changed = away
         changed |= _take_inventory(connection, site, request)
+        changed |= _take_means(control, connection, actor, site, request)
+        known = {record.run.id: record for record in work.runs(connection, site=site.name, unsettled=True)}
         for observation in request.observations:
-            changed |= _observe(connection, site, observation, now_ms)
+            # One word on each run is believed; a second in the same breath would be judged by a stale state.
+            record = known.pop(observation.run, None)
+            if record is not None:
+                changed |= _observe(control, connection, record, observation, now_ms)
         known_seq = row.meter_seq if row.journal == request.journal else 0
-        fresh = [record for record in request.meters if record.seq > known_seq]
+        # Usage that would leave a gap is asked for anew: this control was set back to an older state.
+        gap = request.meters_after > known_seq
+        fresh = [] if gap else [record for record in request.meters if record.seq > known_seq]
         meter.take_device_time(control, connection, site, fresh)
-        local_hold = _local_hold(site, request)
+        local_hold = heard.local_hold(request.local_hold, site.name)
         changed |= local_hold != row.local_hold
         said = sound_acknowledgement(
             connection, request.acknowledgement, EnforcerKind.AGENT, site.name, now_ms
         )
-        before = {
-            item.id: item
-            for item in switch_store.acknowledgements(connection)
-            if item.enforcer is EnforcerKind.AGENT
-        }.get(site.name)
+        before = switch_store.acknowledged(connection, EnforcerKind.AGENT, site.name)
         changed |= before is None or replace(before, at_ms=now_ms) != said
         switch_store.acknowledge(connection, said)
         places.replace_agent(
@@ -78,12 +80,26 @@ def receive(control: Control, actor: Actor, request: SyncRequest) -> bool:
     return changed
 
 
-def _local_hold(site: Site, request: SyncRequest) -> dict[str, object] | None:
-    """The site's own key as its agent reports it; whatever it says, it is over that site alone."""
-    if request.local_hold is None:
-        return None
-    hold = replace(request.local_hold, scope=HoldScope.LOCAL, target=site.name)
-    return cast(dict[str, object], codec.dump(hold))
+def _in_our_time(control: Control, request: SyncRequest) -> SyncRequest:
+    """What an agent says with its times as control's clock would have shown them."""
+    shift_ms = control.skews.note(f"agent {request.site}", request.now_ms, control.clock.now_ms())
+    if not shift_ms:
+        return request
+
+    def shifted(at_ms: int | None) -> int | None:
+        return None if at_ms is None else max(0, at_ms + shift_ms)
+
+    observations = [
+        seen.model_copy(
+            update={"started_at_ms": shifted(seen.started_at_ms), "ended_at_ms": shifted(seen.ended_at_ms)}
+        )
+        for seen in request.observations
+    ]
+    meters = [
+        record.model_copy(update={"from_ms": shifted(record.from_ms), "to_ms": shifted(record.to_ms)})
+        for record in request.meters
+    ]
+    return request.model_copy(update={"observations": observations, "meters": meters})
 
 
 def sound_acknowledgement(
@@ -100,12 +116,8 @@ def sound_acknowledgement(
         identifier,
         said.generation if 0 <= said.generation <= current else 0,
         now_ms,
-        *(_count(number) for number in (said.refused, said.drained, said.stopped, said.processes_left)),
+        *(heard.count(number) for number in (said.refused, said.drained, said.stopped, said.processes_left)),
     )
-
-
-def _count(number: int) -> int:
-    return min(max(0, number), JSON_INTEGER_MAX)
 
 
 def _take_inventory(connection: Connection, site: Site, request: SyncRequest) -> bool:
@@ -132,16 +144,32 @@ def _take_inventory(connection: Connection, site: Site, request: SyncRequest) ->
     changed = before != after
     if changed:
         places.replace_nodes(connection, site.name, after)
-    if site.isolation is not request.isolation:
-        places.replace_site(connection, replace(site, isolation=request.isolation))
-        changed = True
     return changed
 
 
-def _observe(connection: Connection, site: Site, seen: Observation, now_ms: int) -> bool:
-    record = work.find_run(connection, seen.run)
-    if record is None or record.run.site != site.name or record.settled:
+def _take_means(
+    control: Control, connection: Connection, actor: Actor, site: Site, request: SyncRequest
+) -> bool:
+    """What keeps runs apart there, as its engine says, and what jobs may reach from there. Both are
+    audited, for tenants rely on them: where a site loses one, what runs goes on, and the next does not get
+    in (see ``scheduler.site_rules``)."""
+    after = replace(site, isolation=request.isolation, network=tuple(request.network))
+    if after == site:
         return False
+    places.replace_site(connection, after)
+    if site.isolation is not after.isolation:
+        kept = {"before": site.isolation.value, "after": after.isolation.value}
+        control.audit(connection, actor, "site.isolation", site.name, **kept)
+    if site.network != after.network:
+        reached = {"before": " ".join(site.network), "after": " ".join(after.network)}
+        control.audit(connection, actor, "site.network", site.name, **reached)
+    return True
+
+
+def _observe(
+    control: Control, connection: Connection, record: RunRecord, seen: Observation, now_ms: int
+) -> bool:
+    """Take in what is seen of an unsettled run of that site; nothing of any other run is believed."""
     if not 0 < seen.generation <= record.run.generation:
         return False
     run = record.run
@@ -149,9 +177,9 @@ def _observe(connection: Connection, site: Site, seen: Observation, now_ms: int)
         check_transition(OBSERVED, run.observed, seen.observed, f"run {run.id}")
     except IllegalTransition:
         return False  # A late message: what came after it is known already.
-    after = _with(run, seen, now_ms)
+    after = _with(run, seen, now_ms, control.doors)
     outputs = [item.model_dump(mode="json") for item in seen.outputs]
-    progress = _sound_progress(seen.progress) or record.progress
+    progress = heard.sound_progress(seen.progress) or record.progress
     known = (run, record.progress, record.outputs, record.interrupted)
     if known == (after, progress, outputs, seen.interrupted):
         return False
@@ -159,19 +187,7 @@ def _observe(connection: Connection, site: Site, seen: Observation, now_ms: int)
     return after != run or outputs != record.outputs
 
 
-def _sound_progress(line: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """A progress line as it can be kept and shown; a loss that is not a number becomes null."""
-
-    def sound(value: object) -> object:
-        try:
-            return sound_json(value)
-        except ValueError:
-            return None
-
-    return None if line is None else {name: sound(value) for name, value in line.items()}
-
-
-def _with(run: Run, seen: Observation, now_ms: int) -> Run:
+def _with(run: Run, seen: Observation, now_ms: int, doors: Collection[int]) -> Run:
     ended = seen.observed in (Observed.EXITED, Observed.LOST)
     started_at_ms = run.started_at_ms
     if started_at_ms is None and seen.started_at_ms is not None:
@@ -190,13 +206,13 @@ def _with(run: Run, seen: Observation, now_ms: int) -> Run:
         run,
         observed=seen.observed,
         exit_code=exit_code,
-        detail=seen.detail[:2000],
+        detail=heard.kept(seen.detail, heard.SAID_LENGTH_MAX),
         started_at_ms=started_at_ms,
         ended_at_ms=ended_at_ms,
-        address=seen.address[:300],
+        address=heard.replica_address(seen.address, doors),
         ready=seen.ready and seen.observed in (Observed.RUNNING, Observed.STOPPING),
         resumed_from_step=resumed,
-        software=seen.software[:2000],
+        software=heard.kept(seen.software, heard.SAID_LENGTH_MAX),
     )
 
 
@@ -215,9 +231,7 @@ def answer(control: Control, actor: Actor, version: int, scopes: Sequence[str] =
             for hold in switch_store.holds(connection)
             if hold.scope.value not in ("site", "local") or hold.target == site.name
         ]
-        orders = [
-            _order(connection, record) for record in work.runs(connection, site=site.name, unsettled=True)
-        ]
+        orders = _orders(connection, site.name)
         return SyncResponse(
             version=version,
             generation=counters.value(connection, GENERATION),
@@ -233,20 +247,21 @@ def answer(control: Control, actor: Actor, version: int, scopes: Sequence[str] =
 
 def _done(connection: Connection, scopes: Sequence[str], ordered: set[str]) -> list[str]:
     """Those that are closed or unknown, and that no run still wanted or unsettled here belongs to."""
-    done = []
-    for scope in scopes:
-        try:
-            closed = work.get_workload(connection, scope).outcome is not Outcome.OPEN
-        except NotFound:
-            closed = True
-        if closed and scope not in ordered:
-            done.append(scope)
-    return done
+    asked = [scope for scope in scopes if scope not in ordered]
+    going_on = work.open_among(connection, asked)
+    return [scope for scope in asked if scope not in going_on]
 
 
-def _order(connection: Connection, record: RunRecord) -> RunOrder:
+def _orders(connection: Connection, site: str) -> list[RunOrder]:
+    workloads = work.under_way(connection, site)
+    return [
+        _order(connection, record, workloads[record.run.workload])
+        for record in work.runs(connection, site=site, unsettled=True)
+    ]
+
+
+def _order(connection: Connection, record: RunRecord, workload: Workload) -> RunOrder:
     run = record.run
-    workload = work.get_workload(connection, run.workload)
     order = RunOrder(
         run=run.id,
         workload=workload.id,
@@ -259,6 +274,7 @@ def _order(connection: Connection, record: RunRecord) -> RunOrder:
         attempt=run.attempt,
         model=model_of(workload.spec),
         metered_until_ms=run.metered_until_ms,
+        started=run.started_at_ms is not None,
     )
     spec = workload.spec
     if isinstance(spec, JobSpec):
@@ -292,6 +308,7 @@ def _job_fields(connection: Connection, spec: JobSpec) -> dict[str, object]:
         "software_reference": spec.software.reference,
         "inputs": _inputs(connection, spec.inputs),
         "outputs": list(spec.outputs),
+        "network": list(spec.network),
         "time_limit_s": spec.time_limit_s,
         "grace_s": spec.grace_s,
         "disk_bytes": spec.disk_bytes,
@@ -314,8 +331,9 @@ def _replica_fields(
 
 def digests_for(connection: Connection, site: str) -> set[str]:
     """Bytes that the agent of this site may fetch: inputs of its unsettled runs, nothing else."""
-    found: set[str] = set()
-    for record in work.runs(connection, site=site, unsettled=True):
-        if record.run.wanted is RunWanted.START:
-            found |= {item.digest for item in _order(connection, record).inputs}
-    return found
+    return {
+        item.digest
+        for order in _orders(connection, site)
+        if order.wanted is RunWanted.START
+        for item in order.inputs
+    }

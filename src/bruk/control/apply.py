@@ -10,7 +10,7 @@ from bruk.model.plan import Placement, Plan
 from bruk.model.run import Run, StopReason
 from bruk.model.tenant import SYSTEM
 from bruk.model.workload import WorkloadKind
-from bruk.scheduler import check, schedule
+from bruk.scheduler import check
 from bruk.store import work
 from bruk.store.database import Connection
 
@@ -21,7 +21,11 @@ def step_schedule(control: Control) -> bool:
     """One cycle of the scheduler; True if anything changed."""
     with control.read() as connection:
         seen = snapshot.take(connection, control.clock.now_ms())
-    plan = schedule(seen)
+    plan = control.planner.plan(seen)
+    if not plan.placements and not plan.evictions and not check(seen, plan):
+        with control.read() as connection:
+            if work.waits_as(connection, plan.waiting):
+                return False  # Nothing is to be written, so the newest state need not be asked.
     with control.database.write() as connection:
         fresh = snapshot.take(connection, seen.now_ms)
         violations = check(fresh, plan)
@@ -37,11 +41,14 @@ def step_schedule(control: Control) -> bool:
 
 
 def _commit(control: Control, connection: Connection, plan: Plan) -> bool:
+    # No engine takes power caps yet, so no run is flexible and no plan has any.
+    assert not plan.caps, "a plan caps runs that cannot be capped"
     for placement in plan.placements:
         _place(control, connection, placement)
     for eviction in plan.evictions:
         record = work.get_run(connection, eviction.run)
-        stop(control, connection, record.run, StopReason.PREEMPTED, eviction.detail)
+        reason = StopReason.PREEMPTED if eviction.for_pending else StopReason.POWER
+        stop(control, connection, record.run, reason, eviction.detail)
     waiting_changed = work.replace_waiting(connection, plan.waiting, plan.now_ms)
     return bool(plan.placements or plan.evictions or waiting_changed)
 

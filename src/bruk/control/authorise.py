@@ -1,10 +1,13 @@
 """Who may do what. Every command begins with one of these questions.
 
 A caller who may not even see a thing hears that there is none, so that nothing leaks about other
-tenants; a caller who may see it but not do it hears that it is not allowed.
+tenants; a caller who may see it but not do it hears that it is not allowed. An operator of one site
+is an operator there and nobody elsewhere. Look next at ``inspection`` for what tenants' work wrote and
+holds, which even operators see only by a request.
 """
 
 from bruk.model.errors import Forbidden, NotFound
+from bruk.model.run import Run
 from bruk.model.tenant import Actor, Role
 
 _PLATFORM_READERS = (Role.OPERATOR, Role.AUDITOR)
@@ -14,33 +17,81 @@ def _is_system(actor: Actor) -> bool:
     return actor.kind == "system"
 
 
-def operate(actor: Actor, what: str) -> None:
-    """Only operators.
-
-    Raises:
-        Forbidden: the caller is not one.
-    """
-    if not (_is_system(actor) or actor.role is Role.OPERATOR):
-        raise Forbidden(f"only an operator may {what}", needs="operator")
+def runs_platform(actor: Actor) -> bool:
+    """Whether the caller is an operator of the whole platform, or the system itself."""
+    return _is_system(actor) or (actor.role is Role.OPERATOR and actor.site is None)
 
 
-def audit(actor: Actor, what: str) -> None:
-    """Operators and auditors.
+def reads_platform(actor: Actor) -> bool:
+    """Whether the caller sees the whole platform: its operators and its auditors."""
+    return _is_system(actor) or (actor.role in _PLATFORM_READERS and actor.site is None)
+
+
+def site_of(actor: Actor) -> str | None:
+    """The one site that the caller operates; None for everybody else."""
+    return actor.site if actor.role is Role.OPERATOR else None
+
+
+def operate(actor: Actor, what: str, site: str | None = None) -> None:
+    """Only operators of the platform, and of ``site`` where it is theirs alone.
 
     Raises:
         Forbidden: the caller is neither.
     """
-    if not (_is_system(actor) or actor.role in _PLATFORM_READERS):
-        raise Forbidden(f"only an operator or an auditor may {what}", needs="auditor")
+    if runs_platform(actor) or (site is not None and site_of(actor) == site):
+        return
+    if site_of(actor):
+        raise Forbidden(f"an operator of {actor.site} alone may not {what} beyond it", needs="operator")
+    raise Forbidden(f"only an operator may {what}", needs="operator")
+
+
+def audit(actor: Actor, what: str) -> None:
+    """Operators and auditors of the platform.
+
+    Raises:
+        Forbidden: the caller is neither.
+    """
+    if not reads_platform(actor):
+        raise Forbidden(f"only an operator of the platform or an auditor may {what}", needs="auditor")
+
+
+def oversee(actor: Actor, what: str) -> None:
+    """Operators and auditors of the platform, and an operator of one site, who sees what is of it.
+
+    Raises:
+        Forbidden: the caller is none of them.
+    """
+    if not site_of(actor):
+        audit(actor, what)
 
 
 def may_read(actor: Actor, tenant: str, project: str | None = None) -> bool:
     """Whether the caller may see things of this tenant (and project)."""
-    if _is_system(actor) or actor.role in _PLATFORM_READERS:
+    if reads_platform(actor):
         return True
     if actor.kind == "key":
         return actor.project == project if project is not None else actor.tenant == tenant
     return actor.kind == "user" and actor.tenant == tenant
+
+
+def may_see_run(actor: Actor, run: Run) -> bool:
+    """Whether the caller may know of a run: it is theirs to read, or it is at the site they operate."""
+    return may_read(actor, run.tenant, run.project) or site_of(actor) == run.site
+
+
+def may_see_site(actor: Actor, site: str) -> bool:
+    """Where work may run is no secret; an operator of one site sees that one."""
+    return site_of(actor) in (None, site)
+
+
+def see_site(actor: Actor, site: str) -> None:
+    """Whoever may see this site.
+
+    Raises:
+        NotFound: the caller operates another.
+    """
+    if not may_see_site(actor, site):
+        raise NotFound(f"there is no site {site!r}", what="site", id=site)
 
 
 def read(actor: Actor, tenant: str, project: str | None, what: str, identifier: str) -> None:
@@ -60,7 +111,7 @@ def administer(actor: Actor, tenant: str, what: str) -> None:
         NotFound: it is another tenant's.
         Forbidden: the caller belongs to the tenant without being its administrator.
     """
-    if _is_system(actor) or actor.role is Role.OPERATOR:
+    if runs_platform(actor):
         return
     read(actor, tenant, None, "tenant", tenant)
     if not (actor.role is Role.TENANT_ADMIN and actor.tenant == tenant):
@@ -75,7 +126,7 @@ def work(actor: Actor, project: str, what: str) -> None:
         Forbidden: the caller only reads.
     """
     tenant = project.split("/", 1)[0]
-    if _is_system(actor) or actor.role is Role.OPERATOR:
+    if runs_platform(actor):
         return
     read(actor, tenant, project, "project", project)
     if actor.role is Role.AUDITOR:

@@ -15,12 +15,17 @@ from typing import Any
 
 from bruk.control.blobs import BlobStore
 from bruk.control.logs import LogStore
+from bruk.control.planner import Planner
+from bruk.control.skew import Skews
+from bruk.control.streams import Streams
+from bruk.control.uses import Uses
 from bruk.model.clock import Clock
 from bruk.model.errors import BrukError, ErrorKind, GateNotPassed
 from bruk.model.ledger import AuditEntry
 from bruk.model.tenant import Actor
 from bruk.seal import Keyring, SigningKey
 from bruk.store import records
+from bruk.store import signing as signing_store
 from bruk.store.database import Connection, Database
 
 # What else is written with the next change, in its transaction: the door keeps there that a request
@@ -102,17 +107,35 @@ class Control:
         self.clock = clock
         self.key = key
         self.keyring = keyring
+        # By the text of the public half; see ``signer``.
+        self.signers = {key.public_key.text: key}
+        self.rotating = threading.Lock()
+        self.planner = Planner()
         self.blobs = blobs
         self.logs = logs
         self.home = home
         self.changes = Changes()
+        self.skews = Skews()
+        self.uses = Uses()
+        self.streams = Streams()
         self.gateway_url = ""
+        # Ports of this machine's loopback at which control, its gateway and its database listen.
+        self.doors: frozenset[int] = frozenset()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A consistent view of the store."""
         with self.database.read() as connection:
             yield connection
+
+    def signer(self, connection: Connection) -> SigningKey:
+        """The key that signs what this view of the store shows.
+
+        It is asked together with the chain's head, so that neither a change nor a view in the moment of
+        a rotation is ever signed by a key whose word does not count there.
+        """
+        newest = signing_store.newest(connection)
+        return self.key if newest is None else self.signers[newest.public_key]
 
     @contextmanager
     def change(self, actor: Actor, action: str, target: str, **detail: Any) -> Iterator[Change]:

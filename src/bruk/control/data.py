@@ -3,14 +3,16 @@
 from collections.abc import Iterable
 from typing import BinaryIO
 
-from bruk.control import authorise
+from bruk.control import authorise, inspection
 from bruk.control.control import Control
 from bruk.model.artifact import Artifact, ArtifactKind
 from bruk.model.errors import Conflict
 from bruk.model.name import check_name
 from bruk.model.tenant import Actor
 from bruk.model.workload import JobSpec
-from bruk.store import goods, people, work
+from bruk.store import counters, goods, people, work
+
+LET_GO = "bytes_let_go"
 
 
 def put(
@@ -54,8 +56,13 @@ def get(control: Control, actor: Actor, artifact_id: str) -> Artifact:
 
 
 def content(control: Control, actor: Actor, artifact_id: str) -> tuple[Artifact, BinaryIO]:
-    """An artifact's bytes."""
+    """An artifact's bytes.
+
+    Raises:
+        AccessNeeded: the caller is an operator and has not asked for it, or an auditor.
+    """
     artifact = get(control, actor, artifact_id)
+    inspection.look(control, actor, artifact.project, artifact.id)
     return artifact, control.blobs.open(artifact.digest)
 
 
@@ -83,7 +90,21 @@ def remove(control: Control, actor: Actor, artifact_id: str) -> None:
                     f"job {workload.id} reads {artifact_id}; cancel it or wait for its end", id=workload.id
                 )
         goods.remove_artifact(change.connection, artifact_id)
+        # Should control die now, its next life knows what is still to be dropped.
+        waiting = counters.setting_of(change.connection, LET_GO) or []
+        counters.set_setting(change.connection, LET_GO, [*waiting, artifact.digest])
+    step_bytes(control)
+
+
+def step_bytes(control: Control) -> bool:
+    """Drop the bytes of removed artifacts that nobody else has; True if there were any to look at."""
+    with control.read() as connection:
+        if not counters.setting_of(connection, LET_GO):
+            return False
     # Whoever puts the same bytes now waits for this transaction and then looks whether they are here.
     with control.database.write() as connection:
-        if not goods.digest_used(connection, artifact.digest):
-            control.blobs.remove(artifact.digest)
+        for digest in counters.setting_of(connection, LET_GO) or []:
+            if not goods.digest_used(connection, digest):
+                control.blobs.remove(digest)
+        counters.set_setting(connection, LET_GO, [])
+    return True

@@ -10,8 +10,8 @@ from bruk.control import authorise
 from bruk.control.control import Control
 from bruk.model.ledger import AuditEntry
 from bruk.model.tenant import Actor
-from bruk.seal import Checkpoint, Head, VerifyReport, verify_export, write_export
-from bruk.store import records
+from bruk.seal import Checkpoint, Head, VerifyReport, handovers_from, verify_export, write_export
+from bruk.store import records, signing
 
 
 def newest_audit(
@@ -38,7 +38,15 @@ def export(control: Control, actor: Actor, chain: str) -> Path:
     path = control.home / f"{control.clock.new_id('export')}.jsonl"
     with control.read() as connection:
         head = records.head(connection, chain)
-        write_export(path, head, records.chain(connection, chain), control.key, control.clock.now_ms())
+        statements = [row.handover for row in signing.signing_keys(connection) if row.handover is not None]
+        write_export(
+            path,
+            head,
+            records.chain(connection, chain),
+            control.signer(connection),
+            control.clock.now_ms(),
+            handovers_from(statements),
+        )
     return path
 
 

@@ -11,7 +11,7 @@ from bruk.admission.tariff import PriceBook
 from bruk.control import meter
 from bruk.control.agents import sound_acknowledgement
 from bruk.control.control import Control
-from bruk.control.spending import spending
+from bruk.control.spending import left_microeur
 from bruk.control.switch import GENERATION
 from bruk.model.artifact import Stage
 from bruk.model.errors import Forbidden, InvalidInput, PriceMissing
@@ -22,7 +22,7 @@ from bruk.model.switch import EnforcerKind
 from bruk.model.tenant import Actor
 from bruk.model.workload import Wanted, Workload, WorkloadKind
 from bruk.seal import SignedDocument
-from bruk.store import counters, goods, money, people, places, work
+from bruk.store import counters, goods, money, people, places, signing, work
 from bruk.store import switch as switch_store
 from bruk.store.database import Connection
 from bruk.store.money import Slice
@@ -66,24 +66,20 @@ def receive(control: Control, actor: Actor, request: GatewaySync) -> Received:
         raise Forbidden(f"this token belongs to the gateway {actor.id}, not to {request.gateway}")
     if len(request.journal) > meter.TEXT_MAX:
         raise InvalidInput(f"the id of a journal has at most {meter.TEXT_MAX} characters", field="journal")
+    control.skews.note(f"gateway {request.gateway}", request.now_ms, control.clock.now_ms())
     with control.database.write() as connection:
         row = places.get_gateway(connection, actor.id)
         now_ms = control.clock.now_ms()
         known_seq = row.usage_seq if row.journal == request.journal else 0
-        fresh = [record for record in request.usage if record.seq > known_seq]
+        # Usage that would leave a gap is asked for anew: this control was set back to an older state.
+        gap = request.usage_after > known_seq
+        fresh = [] if gap else [record for record in request.usage if record.seq > known_seq]
         booked = meter.take_tokens(control, connection, row.name, request.journal, fresh)
         _settle_slices(connection, row.name, booked)
         said = sound_acknowledgement(
             connection, request.acknowledgement, EnforcerKind.GATEWAY, row.name, now_ms
         )
-        before = next(
-            (
-                item
-                for item in switch_store.acknowledgements(connection)
-                if item.enforcer is EnforcerKind.GATEWAY and item.id == row.name
-            ),
-            None,
-        )
+        before = switch_store.acknowledged(connection, EnforcerKind.GATEWAY, row.name)
         switch_store.acknowledge(connection, said)
         places.replace_gateway(
             connection,
@@ -94,6 +90,8 @@ def receive(control: Control, actor: Actor, request: GatewaySync) -> Received:
                 usage_seq=max([known_seq, *(record.seq for record in fresh)]),
             ),
         )
+    for record in fresh:
+        control.uses.key(record.key, min(record.at_ms, now_ms))
     changed = before is None or before.generation != said.generation
     if changed or booked:
         control.changes.bump()
@@ -101,7 +99,9 @@ def receive(control: Control, actor: Actor, request: GatewaySync) -> Received:
 
 
 def _settle_slices(connection: Connection, gateway: str, booked: list[LedgerEntry]) -> None:
-    known = {piece.project: piece for piece in money.slices(connection) if piece.gateway == gateway}
+    if not booked:
+        return
+    known = {piece.project: piece for piece in money.slices(connection, gateway)}
     for entry in booked:
         piece = known.get(entry.project, Slice(gateway, entry.project, 0, 0))
         known[entry.project] = replace(piece, settled_microeur=piece.settled_microeur + entry.amount_microeur)
@@ -130,32 +130,42 @@ def answer(control: Control, actor: Actor, version: int) -> GatewayAnswer:
             settled_through_seq=row.usage_seq,
         )
         places.replace_gateway(connection, replace(row, lease_until_ms=lease.until_ms))
-    sealed = SignedDocument.sign(LEASE_KIND, lease.model_dump(mode="json"), control.key)
-    return GatewayAnswer(version=version, lease=sealed.document(), acknowledged_seq=row.usage_seq)
+        key = control.signer(connection)
+        handovers = [item.handover for item in signing.signing_keys(connection) if item.handover is not None]
+    sealed = SignedDocument.sign(LEASE_KIND, lease.model_dump(mode="json"), key)
+    return GatewayAnswer(
+        version=version, lease=sealed.document(), acknowledged_seq=row.usage_seq, handovers=handovers
+    )
 
 
 def _keys(connection: Connection, now_ms: int) -> list[KeyGrant]:
-    return [
-        KeyGrant(id=key.id, secret_hash=key.secret_hash, project=key.project, expires_at_ms=key.expires_at_ms)
-        for key in people.keys(connection)
-        if not key.disabled and (key.expires_at_ms is None or key.expires_at_ms > now_ms)
-    ]
+    """Every secret that works: of a key that was rotated, for a while the one before too."""
+    found = []
+    for key in people.keys(connection):
+        for digest in (key.secret_hash, key.old_secret_hash):
+            ends_at_ms = key.ends_at_ms(digest or "")
+            if digest and not key.disabled and (ends_at_ms is None or ends_at_ms > now_ms):
+                found.append(
+                    KeyGrant(id=key.id, secret_hash=digest, project=key.project, expires_at_ms=ends_at_ms)
+                )
+    return found
 
 
 def _projects(
     connection: Connection, gateway: str, here: Site, now_ms: int, models: list[ModelRoute]
 ) -> list[ProjectGrant]:
-    left = spending(connection, now_ms)
-    slices = {piece.project: piece for piece in money.slices(connection) if piece.gateway == gateway}
+    projects = people.projects(connection)
     tenants = {tenant.name: tenant for tenant in people.tenants(connection)}
+    left = left_microeur(connection, now_ms, list(tenants.values()), projects)
+    slices = {piece.project: piece for piece in money.slices(connection, gateway)}
     sites = places.sites(connection)
     found = []
     # Projects of one tenant share its budget, so what one was granted here is gone for the next.
     granted: dict[str, int] = {}
-    for project in people.projects(connection):
+    for project in projects:
         law = tenants[project.tenant].residency.narrowed(project.residency)
         refusal = law.refusal(here.country, here.operator, here.name)
-        rest = left[project.id].left_microeur
+        rest = left[project.id]
         piece = slices.get(project.id, Slice(gateway, project.id, 0, 0))
         if rest is not None:
             before = piece.granted_microeur

@@ -68,11 +68,12 @@ def issue(control: Control, actor: Actor, body: InvoiceBody) -> InvoiceRow:
         header = InvoiceHeader(
             number, tuple(seller), tenant.name, (tenant.display_name,), change.now_ms, from_ms, to_ms
         )
-        checkpoint = Checkpoint.sign(records.head(connection, records.LEDGER), change.now_ms, control.key)
+        key = control.signer(connection)
+        checkpoint = Checkpoint.sign(records.head(connection, records.LEDGER), change.now_ms, key)
         entries = _all_entries(connection, tenant.name)
         document = invoice_from_entries(header, entries, _factors(connection), checkpoint.document())
         check_invoice(document, entries)
-        sealed = SignedDocument.sign("invoice", document, control.key).document()
+        sealed = SignedDocument.sign("invoice", document, key).document()
         row = InvoiceRow(number, tenant.name, from_ms, to_ms, change.now_ms, sealed)
         money.add_invoice(connection, row)
         change.target, change.detail["total_microeur"] = number, document["total_microeur"]

@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 from bruk.admission.tariff import PriceBook
-from bruk.control import authorise
+from bruk.control import authorise, inspection
 from bruk.control.control import Control
 from bruk.control.logs import Stream
 from bruk.control.meter import power_of
-from bruk.control.spending import device_cost_microeur, spending
+from bruk.control.spending import device_cost_microeur, left_microeur
 from bruk.facility.carbon import mean_day_intensity
 from bruk.facility.footprint import footprint
 from bruk.facility.power import estimate_energy
@@ -19,7 +19,9 @@ from bruk.model.errors import (
     PriceMissing,
     ResidencyViolation,
 )
+from bruk.model.plan import Placement
 from bruk.model.reason import Reason
+from bruk.model.run import Run
 from bruk.model.site import Node, Site
 from bruk.model.tenant import Actor
 from bruk.model.workload import JobSpec, Outcome, Purpose, Wanted, Workload, WorkloadKind
@@ -30,6 +32,8 @@ from bruk.wire.answers import Estimate, SiteEstimate, WorkloadView
 from bruk.wire.requests import JobBody
 
 MICRO = 1_000_000
+# What of a run's progress is for everybody who sees the run; the other figures are the tenant's.
+_HOW_FAR = ("phase", "step", "steps")
 
 
 def project_of(actor: Actor, project: str | None) -> str:
@@ -176,7 +180,8 @@ def submit(control: Control, actor: Actor, body: JobBody) -> Workload:
         people.get_project(change.connection, project)
         spec = _sound(change.connection, actor, project, body.spec.value())
         bound = _estimate(change.connection, project, spec, change.now_ms)
-        money_left = spending(change.connection, change.now_ms)[project].left_microeur
+        tenants, projects = people.tenants(change.connection), people.projects(change.connection)
+        money_left = left_microeur(change.connection, change.now_ms, tenants, projects)[project]
         if money_left is not None and bound.amount_microeur_max > money_left:
             raise BudgetExhausted(
                 f"this job may cost up to {bound.amount_microeur_max / MICRO:.6f} EUR and {project} has "
@@ -202,9 +207,12 @@ def submit(control: Control, actor: Actor, body: JobBody) -> Workload:
 
 
 def get(control: Control, actor: Actor, workload_id: str) -> Workload:
-    """The workload of this id, if the caller may see it."""
+    """The workload of this id, if the caller may see it: an operator of one site, if it has a run there."""
     with control.read() as connection:
         workload = work.get_workload(connection, workload_id)
+        site = authorise.site_of(actor)
+        if site is not None and work.runs(connection, site=site, of_workload=workload_id):
+            return workload
     authorise.read(actor, workload.tenant, workload.project, "workload", workload_id)
     return workload
 
@@ -230,17 +238,44 @@ def view(control: Control, actor: Actor, workload_id: str) -> WorkloadView:
     """Everything about one workload."""
     workload = get(control, actor, workload_id)
     with control.read() as connection:
-        records = work.runs(connection, of_workload=workload_id)
+        records = work.runs(connection, of_workload=workload_id, site=authorise.site_of(actor))
         reason = work.waiting_for(connection).get(workload_id)
     progress = next((record.progress for record in reversed(records) if record.progress), None)
+    if progress is not None and not inspection.belongs(actor, workload.project):
+        progress = {name: progress[name] for name in _HOW_FAR if name in progress}
     return WorkloadView(workload, tuple(record.run for record in records), reason, progress)
 
 
 def records(control: Control, actor: Actor, workload_id: str) -> list[RunRecord]:
-    """A workload's runs with why they were placed where they are."""
+    """A workload's runs with what control keeps beside them."""
     get(control, actor, workload_id)
     with control.read() as connection:
-        return work.runs(connection, of_workload=workload_id)
+        return work.runs(connection, of_workload=workload_id, site=authorise.site_of(actor))
+
+
+def placements(control: Control, actor: Actor, workload_id: str) -> dict[str, Placement]:
+    """Why a workload's runs were placed where they are, by run id, oldest first.
+
+    Tenants see the nodes where their own runs are; of the other places that would have done, the site and
+    the score, and no node.
+    """
+    known = [record.run for record in records(control, actor, workload_id)]
+    with control.read() as connection:
+        reasons = work.why(connection, workload_id)
+    sees_all = authorise.reads_platform(actor) or authorise.site_of(actor) is not None
+    return {
+        run.id: reasons[run.id] if sees_all else _without_other_nodes(run, reasons[run.id])
+        for run in known
+        if run.id in reasons
+    }
+
+
+def _without_other_nodes(run: Run, why: Placement) -> Placement:
+    own = {part.node for part in run.placement}
+    leading = tuple(
+        place if own.issuperset(place.nodes) else replace(place, nodes=()) for place in why.leading
+    )
+    return replace(why, leading=leading)
 
 
 def listing(
@@ -256,19 +291,24 @@ def listing(
     """The newest workloads that the caller may see; ``after`` is the last one of the page before."""
     tenant = actor.tenant
     if tenant is None:
-        authorise.audit(actor, "list everybody's work")
+        authorise.oversee(actor, "list everybody's work")
     if after:
         get(control, actor, after)
+    site = authorise.site_of(actor)
     with control.read() as connection:
-        return work.workloads(
+        found = work.workloads(
             connection,
             kind=kind,
             open_=open_,
             tenant=tenant,
             project=actor.project or project,
             after=after,
-            limit=limit,
+            limit=limit if site is None else None,
         )
+        if site is None:
+            return found
+        here = {record.run.workload for record in work.runs(connection, site=site)}
+    return [workload for workload in found if workload.id in here][:limit]
 
 
 def waiting(control: Control) -> dict[str, Reason]:
@@ -289,5 +329,7 @@ def output_of(
     if not ids:
         return b"", 0, ""
     chosen = run or ids[-1]
+    at = next(item.site for item in shown.runs if item.id == chosen)
+    inspection.look(control, actor, shown.workload.project, f"{chosen}/{stream.value}", at)
     data, following = control.logs.read(chosen, stream, offset, limit)
     return data, following, chosen

@@ -14,6 +14,7 @@ from dataclasses import replace
 from bruk.admission.tariff import ANY_ITEM, PriceBook, amount_microeur
 from bruk.control.control import Control
 from bruk.control.decay import decayed
+from bruk.control.skew import CLOCK_SKEW_MS
 from bruk.facility.accelerator import Accelerator, UnknownAccelerator, accelerator
 from bruk.facility.carbon import mean_day_intensity
 from bruk.facility.footprint import footprint
@@ -22,16 +23,16 @@ from bruk.model.errors import PriceMissing
 from bruk.model.ledger import PRICED_QUANTITY, LedgerEntry, Price, Quality, Resource
 from bruk.model.run import Run
 from bruk.model.site import Site
+from bruk.model.tenant import SYSTEM
 from bruk.store import money, people, places, records, work
 from bruk.store.database import Connection
+from bruk.store.work import RunRecord
 from bruk.wire.agent import MeterRecord
+from bruk.wire.fields import JSON_INTEGER_MAX, PRICE_MICROEUR_MAX
 from bruk.wire.gateway import UsageRecord
-from bruk.wire.requests import PRICE_MICROEUR_MAX
 
 log = logging.getLogger(__name__)
 
-# An agent's clock may be ahead of control's by this much before its records are cut.
-CLOCK_SKEW_MS = 5_000
 # No device with its share of a server draws more; a meter that says so is broken.
 POWER_W_MAX = 20_000
 # Whose power is taken for an accelerator that the table does not know.
@@ -45,22 +46,41 @@ TEXT_MAX = 200
 def take_device_time(
     control: Control, connection: Connection, site: Site, usage: list[MeterRecord]
 ) -> list[LedgerEntry]:
-    """Book what an agent metered; records of other sites' runs are left out."""
+    """Book what an agent metered; records of other sites' runs are left out.
+
+    So are those of runs that nobody knows here, as after a restore from a backup that is older than
+    they are: whose they were cannot be said any more. The audit log says how much it was.
+    """
+    if not usage:
+        return []
     book = PriceBook(money.prices(connection))
-    booked: list[LedgerEntry] = []
+    unknown: dict[str, int] = {}
+    entries: list[LedgerEntry] = []
+    seen: dict[str, RunRecord | None] = {}
+    metered: dict[str, RunRecord] = {}
     for record in usage:
-        known = work.find_run(connection, record.run)
-        if known is None or known.run.site != site.name:
+        if record.run not in seen:
+            seen[record.run] = work.find_run(connection, record.run)
+        known = metered.get(record.run) or seen[record.run]
+        if known is None:
+            name = record.run[:TEXT_MAX]
+            unknown[name] = min(unknown.get(name, 0) + record.device_ms, JSON_INTEGER_MAX)
+            continue
+        if known.run.site != site.name:
             continue
         carry = dict(known.carry)
-        entries = _device_entries(control, book, site, known.run, record, carry)
-        if not entries:
-            continue
-        added = records.append_ledger(connection, entries)
-        metered = replace(known.run, metered_until_ms=entries[-1].to_ms)
-        work.replace_run(connection, metered, carry=carry)
-        _count_for_fair_share(connection, added)
-        booked.extend(added)
+        own = _device_entries(control, book, site, known.run, record, carry)
+        if own:
+            entries += own
+            run = replace(known.run, metered_until_ms=own[-1].to_ms)
+            metered[run.id] = replace(known, run=run, carry=carry)
+    for known in metered.values():
+        work.replace_run(connection, known.run, carry=known.carry)
+    booked = records.append_ledger(connection, entries)
+    _count_for_fair_share(connection, booked)
+    if unknown:
+        log.error("%s used devices for runs unknown here: %s", site.name, ", ".join(unknown))
+        control.audit(connection, SYSTEM, "usage.unknown", site.name, device_ms=unknown)
     return booked
 
 
@@ -153,11 +173,17 @@ def _device_entry(
 
 
 def _count_for_fair_share(connection: Connection, entries: list[LedgerEntry]) -> None:
+    if not entries:
+        return
     accounts = money.accounts(connection)
     for entry in entries:
         own = accounts[entry.project]
         rest = decayed(own.decayed_device_ms, entry.at_ms - own.decayed_at_ms)
-        money.set_decayed(connection, entry.project, rest + entry.quantity, entry.at_ms)
+        after = replace(own, decayed_device_ms=rest + entry.quantity, decayed_at_ms=entry.at_ms)
+        accounts[entry.project] = after
+    for project in {entry.project: None for entry in entries}:
+        own = accounts[project]
+        money.set_decayed(connection, project, own.decayed_device_ms, own.decayed_at_ms)
 
 
 def take_tokens(
@@ -167,16 +193,23 @@ def take_tokens(
 
     Records of sites or projects that control does not know are left out, and said in the log.
     """
+    if not usage:
+        return []
     known_sites = {site.name for site in places.sites(connection)}
     known_projects = {project.id for project in people.projects(connection)}
     book = money.prices(connection)
     entries: list[LedgerEntry] = []
+    unknown: dict[str, int] = {}
     for record in usage:
         if record.site not in known_sites or record.project not in known_projects:
             log.error("gateway %s used %s at %s, unknown here", gateway, record.project, record.site)
+            name = f"{record.project} at {record.site}"[:TEXT_MAX]
+            unknown[name] = min(unknown.get(name, 0) + record.tokens_in + record.tokens_out, JSON_INTEGER_MAX)
             continue
         entries.append(_token_entry(control, gateway, journal, record, Resource.TOKENS_IN, book))
         entries.append(_token_entry(control, gateway, journal, record, Resource.TOKENS_OUT, book))
+    if unknown:
+        control.audit(connection, SYSTEM, "usage.unknown", gateway, tokens=unknown)
     return records.append_ledger(connection, entries)
 
 

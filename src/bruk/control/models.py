@@ -4,7 +4,6 @@ Only the bundled ``evaluate`` recipe counts for a gate: its figures are computed
 tenant did not write.
 """
 
-import json
 from dataclasses import replace
 from typing import Any
 
@@ -13,13 +12,15 @@ from bruk.control.control import Control
 from bruk.control.jobs import may_use
 from bruk.model.artifact import Artifact, Evaluation, Gate, GateRule, Model, Stage
 from bruk.model.errors import Conflict, InvalidInput, NotFound
+from bruk.model.jsontext import parse_json
 from bruk.model.tenant import Actor
 from bruk.model.transitions import MODEL_STAGE, check_transition
 from bruk.model.workload import Workload, WorkloadKind
 from bruk.store import counters, goods, work
 from bruk.store.database import Connection
 from bruk.wire import codec
-from bruk.wire.requests import GateBody, sound_json
+from bruk.wire.fields import sound_json
+from bruk.wire.requests import GateBody
 
 DEFAULT_GATE = Gate("bits_per_byte", "gzip_bits_per_byte", GateRule.AT_MOST, 900)
 GATE_SETTING = "gate"
@@ -132,9 +133,9 @@ def _micro(name: str, value: float) -> int:
 
 def _read_record(control: Control, output: Artifact) -> dict[str, Any]:
     try:
-        record = json.loads(control.blobs.read(output.digest, EVALUATION_BYTES_MAX))
+        record = parse_json(control.blobs.read(output.digest, EVALUATION_BYTES_MAX))
         sound_json(record)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise InvalidInput(f"{EVALUATION_NAME} is not JSON that can be kept: {error}") from None
     if not isinstance(record, dict):
         raise InvalidInput(f"{EVALUATION_NAME} is not a JSON object")

@@ -18,7 +18,7 @@ from bruk.model.ledger import LedgerEntry, Price, Resource
 from bruk.model.run import Run
 from bruk.model.site import Node, NodeHealth, Site
 from bruk.model.switch import Hold
-from bruk.model.tenant import Actor, Project, Role, Tenant, User
+from bruk.model.tenant import Actor, Project, Tenant, User
 from bruk.model.workload import Wanted, Workload, WorkloadKind
 from bruk.store import extracts, money, people, places, work
 from bruk.store import switch as switch_store
@@ -66,14 +66,11 @@ class SiteView:
     holds: tuple[Hold, ...]
 
 
-def _is_platform_reader(actor: Actor) -> bool:
-    return actor.tenant is None and authorise.may_read(actor, "", None)
-
-
 def sites(control: Control, actor: Actor) -> list[SiteView]:
     """The sites that the caller may see, with their load."""
     now_ms = control.clock.now_ms()
-    whole = _is_platform_reader(actor)
+    # An operator of one site sees all of it, and nothing of the others.
+    whole = authorise.reads_platform(actor) or authorise.site_of(actor) is not None
     with control.read() as connection:
         agents = {row.site: row for row in places.agents(connection)}
         nodes = places.nodes(connection)
@@ -83,7 +80,8 @@ def sites(control: Control, actor: Actor) -> list[SiteView]:
         shown = [
             site
             for site in places.sites(connection)
-            if law is None or law.refusal(site.country, site.operator, site.name) is None
+            if authorise.may_see_site(actor, site.name)
+            and (law is None or law.refusal(site.country, site.operator, site.name) is None)
         ]
     found = []
     for site in shown:
@@ -176,7 +174,7 @@ def money_left(control: Control, actor: Actor) -> dict[str, Spending]:
 def users(control: Control, actor: Actor) -> list[User]:
     """The people that the caller may see: everybody, or those of the caller's tenant."""
     with control.read() as connection:
-        if _is_platform_reader(actor):
+        if authorise.reads_platform(actor):
             return people.users(connection)
         return people.users(connection, actor.tenant) if actor.tenant else []
 
@@ -194,7 +192,7 @@ def names(control: Control, actor: Actor) -> dict[str, str]:
 
 def sums(control: Control, actor: Actor, workload: str | None = None) -> list[LedgerSum]:
     """Sums of the ledger that the caller may see, of one workload if one is named."""
-    if not _is_platform_reader(actor) and actor.tenant is None:
+    if actor.tenant is None:
         authorise.audit(actor, "read the ledger")
     with control.read() as connection:
         return extracts.ledger_sums(connection, tenant=actor.tenant, project=actor.project, workload=workload)
@@ -229,7 +227,7 @@ def callable_endpoints(control: Control, actor: Actor) -> list[Workload]:
         for item in found
         if item.wanted is Wanted.RUN
         and (
-            actor.role is Role.OPERATOR
+            authorise.runs_platform(actor)
             or actor.tenant == item.tenant
             or actor.tenant in item.endpoint.tenants
             or "*" in item.endpoint.tenants

@@ -25,8 +25,8 @@ BACKOFF_MS_MAX = 300_000
 def step_reconcile(control: Control) -> bool:
     """Settle every run that ended and close every workload that is done; True if any was."""
     with control.read() as connection:
-        ended = [record for record in work.runs(connection, unsettled=True) if record.run.ended]
-        stopping = [item for item in work.workloads(connection, open_=True) if item.wanted is Wanted.STOP]
+        ended = work.runs(connection, unsettled=True, ended=True)
+        stopping = work.workloads(connection, open_=True, wanted=Wanted.STOP)
     if not ended and not stopping:
         return False
     changed = False

@@ -12,7 +12,7 @@ from bruk.model.site import Node, Site
 from bruk.model.tenant import Actor
 from bruk.store import places
 from bruk.store.places import GatewayRow
-from bruk.wire.requests import SiteBody, SiteChange
+from bruk.wire.requests import PowerBody, SiteBody, SiteChange
 
 
 def add_site(control: Control, actor: Actor, body: SiteBody) -> tuple[Site, str]:
@@ -23,7 +23,8 @@ def add_site(control: Control, actor: Actor, body: SiteBody) -> tuple[Site, str]
             + ", ".join(carbon_zones()),
             field="grid_zone",
         )
-    with control.change(actor, "site.add", body.name, country=body.country) as change:
+    accepted = {"isolation_acceptance": body.isolation_acceptance} if body.isolation_acceptance else {}
+    with control.change(actor, "site.add", body.name, country=body.country, **accepted) as change:
         authorise.operate(actor, "add sites")
         if any(found.name == body.name for found in places.sites(change.connection)):
             raise Conflict(f"there is a site {body.name!r} already", id=body.name)
@@ -37,7 +38,7 @@ def add_site(control: Control, actor: Actor, body: SiteBody) -> tuple[Site, str]
             pue_source=body.pue_source,
             cut_off=body.cut_off,
             lease_ms=body.lease_ms,
-            isolation_accepted=body.isolation_accepted,
+            isolation_acceptance=body.isolation_acceptance,
             created_at_ms=change.now_ms,
         )
         token = control.clock.secret()
@@ -57,6 +58,23 @@ def change_site(control: Control, actor: Actor, name: str, body: SiteChange) -> 
     return site
 
 
+def limit_power(control: Control, actor: Actor, name: str, body: PowerBody) -> Site:
+    """Say anew how much power a site may draw, and when.
+
+    Raises:
+        InvalidInput: a limit ends before it begins.
+    """
+    limits = tuple(limit.value() for limit in body.limits)
+    for limit in limits:
+        if limit.until_ms is not None and limit.until_ms <= limit.from_ms:
+            raise InvalidInput("a power limit ends after it begins", field="until_ms")
+    with control.change(actor, "site.power", name, limits=body.model_dump(mode="json")["limits"]) as change:
+        authorise.operate(actor, "limit a site's power", name)
+        site = replace(places.get_site(change.connection, name), power_limits=limits)
+        places.replace_site(change.connection, site)
+    return site
+
+
 def renew_agent_token(control: Control, actor: Actor, name: str) -> str:
     """A fresh token for a site's agent; the old one stops working at once."""
     with control.change(actor, "site.token", name) as change:
@@ -70,7 +88,7 @@ def renew_agent_token(control: Control, actor: Actor, name: str) -> str:
 def drain(control: Control, actor: Actor, site: str, node: str, drained: bool) -> Node:
     """Give a node no new work, or give it work again."""
     with control.change(actor, "node.drain" if drained else "node.undrain", f"{site}/{node}") as change:
-        authorise.operate(actor, "drain nodes")
+        authorise.operate(actor, "drain nodes", site)
         places.get_site(change.connection, site)
         places.set_drained(change.connection, site, node, drained)
         return next(found for found in places.nodes(change.connection, site) if found.name == node)
@@ -92,3 +110,38 @@ def add_gateway(control: Control, actor: Actor, name: str, site: str) -> str:
                 change.connection, replace(known, token_hash=hash_secret(token), site=site)
             )
     return token
+
+
+def new_gateway(control: Control, actor: Actor, name: str, site: str) -> tuple[GatewayRow, str]:
+    """A gateway that was not there before, and its token, shown this once.
+
+    Raises:
+        Conflict: there is one of that name; its token is renewed otherwise.
+    """
+    with control.refusals(actor, "gateway.add", name):
+        authorise.operate(actor, "add gateways")
+    with control.read() as connection:
+        if any(row.name == name for row in places.gateways(connection)):
+            raise Conflict(
+                f"there is a gateway {name!r} already; 'bruk gateway token {name}' renews its token", id=name
+            )
+    token = add_gateway(control, actor, name, site)
+    with control.read() as connection:
+        return places.get_gateway(connection, name), token
+
+
+def renew_gateway_token(control: Control, actor: Actor, name: str) -> str:
+    """A fresh token for a gateway; the old one stops working at once, also while it waits."""
+    with control.change(actor, "gateway.token", name) as change:
+        authorise.operate(actor, "renew gateways' tokens")
+        token = control.clock.secret()
+        row = places.get_gateway(change.connection, name)
+        places.replace_gateway(change.connection, replace(row, token_hash=hash_secret(token)))
+    return token
+
+
+def gateways(control: Control, actor: Actor) -> list[GatewayRow]:
+    """Every gateway, by name; for operators and auditors."""
+    authorise.audit(actor, "list gateways")
+    with control.read() as connection:
+        return places.gateways(connection)

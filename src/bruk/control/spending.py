@@ -8,12 +8,16 @@ from dataclasses import dataclass
 
 from bruk.admission.tariff import PriceBook, amount_microeur
 from bruk.model.ledger import PRICED_QUANTITY, Resource
+from bruk.model.tenant import Project, Tenant
 from bruk.model.workload import JobSpec, Workload
 from bruk.store import money, people, work
 from bruk.store.database import Connection
+from bruk.store.work import RunRecord
 
 # A replica has no end, so this much of its time must be affordable for it to start and go on.
 REPLICA_HORIZON_MS = 15 * 60_000
+# Open workloads by id, and unsettled runs.
+UnderWay = tuple[dict[str, Workload], list[RunRecord]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +52,100 @@ def device_cost_microeur(book: PriceBook, accelerator: str, device_ms: int, at_m
     return amount_microeur(device_ms, price.price_microeur, PRICED_QUANTITY[Resource.DEVICE_TIME])
 
 
-def spending(connection: Connection, now_ms: int) -> dict[str, Spending]:
-    """Every project's spending, by project id."""
-    book = PriceBook(money.prices(connection))
+def left_microeur(
+    connection: Connection,
+    now_ms: int,
+    tenants: list[Tenant],
+    projects: list[Project],
+    under_way: UnderWay | None = None,
+) -> dict[str, int | None]:
+    """What is left of every project's budget, by project id; None without one [EUR * 1e-6].
+
+    Where nobody has a budget, as at many sites, nothing is reckoned.
+    """
+    budgets = [item.budget_microeur for item in projects] + [item.budget_microeur for item in tenants]
+    if all(budget is None for budget in budgets):
+        return dict.fromkeys((item.id for item in projects), None)
+    return {name: found.left_microeur for name, found in spending(connection, now_ms, under_way).items()}
+
+
+def exhausted(connection: Connection, tenants: list[Tenant], projects: list[Project]) -> set[str]:
+    """Projects whose running work is to stop, for the ledger has reached a budget or the grant."""
     accounts = money.accounts(connection)
+    found: set[str] = set()
+    for tenant, own in _by_tenant(tenants, projects):
+        over = _out_of_grant(tenant, own, accounts)
+        found |= {
+            item.id
+            for item in own
+            if over or any(rest <= 0 for rest, _ in _rests(tenant, item, own, accounts, {}))
+        }
+    return found
+
+
+def spending(connection: Connection, now_ms: int, under_way: UnderWay | None = None) -> dict[str, Spending]:
+    """Every project's spending, by project id.
+
+    Args:
+        under_way: open workloads by id and unsettled runs, where the caller has read them.
+    """
+    accounts = money.accounts(connection)
+    committed = _committed(connection, now_ms, accounts, under_way)
+    found: dict[str, Spending] = {}
+    for tenant, own in _by_tenant(people.tenants(connection), people.projects(connection)):
+        over = _out_of_grant(tenant, own, accounts)
+        for item in own:
+            rests = _rests(tenant, item, own, accounts, committed)
+            found[item.id] = Spending(
+                item.id,
+                accounts[item.id].spent_microeur,
+                committed[item.id],
+                min((rest - aside for rest, aside in rests), default=None),
+                over or any(rest <= 0 for rest, _ in rests),
+            )
+    return found
+
+
+def _by_tenant(tenants: list[Tenant], projects: list[Project]) -> list[tuple[Tenant, list[Project]]]:
+    own: dict[str, list[Project]] = {}
+    for project in projects:
+        own.setdefault(project.tenant, []).append(project)
+    return [(tenant, own.get(tenant.name, [])) for tenant in tenants]
+
+
+def _out_of_grant(tenant: Tenant, own: list[Project], accounts: dict[str, money.Account]) -> bool:
+    taken_ms = sum(accounts[item.id].device_ms for item in own)
+    return tenant.grant_device_ms is not None and taken_ms >= tenant.grant_device_ms
+
+
+def _rests(
+    tenant: Tenant,
+    project: Project,
+    own: list[Project],
+    accounts: dict[str, money.Account],
+    committed: dict[str, int],
+) -> list[tuple[int, int]]:
+    """Of each budget that the project is under: what is not spent, and what of it is set aside."""
+    found = []
+    if project.budget_microeur is not None:
+        spent = accounts[project.id].spent_microeur
+        found.append((project.budget_microeur - spent, committed.get(project.id, 0)))
+    if tenant.budget_microeur is not None:
+        spent = sum(accounts[item.id].spent_microeur for item in own)
+        found.append((tenant.budget_microeur - spent, sum(committed.get(item.id, 0) for item in own)))
+    return found
+
+
+def _committed(
+    connection: Connection, now_ms: int, accounts: dict[str, money.Account], under_way: UnderWay | None
+) -> dict[str, int]:
+    book = PriceBook(money.prices(connection))
     committed: dict[str, int] = dict.fromkeys(accounts, 0)
-    known = {found.id: found for found in work.workloads(connection, open_=True)}
-    for record in work.runs(connection, unsettled=True):
+    known, unsettled = under_way or (
+        {found.id: found for found in work.workloads(connection, open_=True)},
+        work.runs(connection, unsettled=True),
+    )
+    for record in unsettled:
         run, workload = record.run, known.get(record.run.workload)
         if run.ended or workload is None:
             continue
@@ -69,26 +160,4 @@ def spending(connection: Connection, now_ms: int) -> dict[str, Spending]:
         )
     for piece in money.slices(connection):
         committed[piece.project] += max(0, piece.granted_microeur - piece.settled_microeur)
-
-    found: dict[str, Spending] = {}
-    for tenant in people.tenants(connection):
-        own = people.projects(connection, tenant.name)
-        tenant_spent = sum(accounts[item.id].spent_microeur for item in own)
-        tenant_committed = sum(committed[item.id] for item in own)
-        taken_ms = sum(accounts[item.id].device_ms for item in own)
-        out_of_grant = tenant.grant_device_ms is not None and taken_ms >= tenant.grant_device_ms
-        for item in own:
-            spent = accounts[item.id].spent_microeur
-            rests = []
-            if item.budget_microeur is not None:
-                rests.append((item.budget_microeur - spent, committed[item.id]))
-            if tenant.budget_microeur is not None:
-                rests.append((tenant.budget_microeur - tenant_spent, tenant_committed))
-            found[item.id] = Spending(
-                item.id,
-                spent,
-                committed[item.id],
-                min((rest - aside for rest, aside in rests), default=None),
-                out_of_grant or any(rest <= 0 for rest, _ in rests),
-            )
-    return found
+    return committed

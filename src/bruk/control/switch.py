@@ -6,6 +6,7 @@ it with their next exchange, which is under way at once. ``step_receipts`` signs
 all have acknowledged, or a gateway's lease has ended.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from bruk.seal import Checkpoint, SignedDocument
 from bruk.store import counters, goods, people, places, records, work
 from bruk.store import switch as store
 from bruk.store.database import Connection
+from bruk.store.places import AgentRow
 from bruk.store.switch import ReceiptRow
 from bruk.wire import codec
 from bruk.wire.answers import SwitchState
@@ -31,12 +33,49 @@ LEASE_SLACK_MS = 2_000
 
 def state(connection: Connection) -> SwitchState:
     """The switch as it stands."""
-    local = [codec.load(Hold, row.local_hold) for row in places.agents(connection) if row.local_hold]
+    local = local_holds(places.agents(connection))
     return SwitchState(
         counters.value(connection, GENERATION),
         tuple(store.holds(connection)),
-        tuple(local),
+        local,
         tuple(store.acknowledgements(connection)),
+    )
+
+
+def local_holds(agents: Sequence[AgentRow]) -> tuple[Hold, ...]:
+    """The holds of the sites' own keys, as their agents said them last."""
+    return tuple(codec.load(Hold, row.local_hold) for row in agents if row.local_hold)
+
+
+def state_for(connection: Connection, actor: Actor) -> SwitchState:
+    """The switch as far as it concerns the caller; who else is held is not for tenants to know, and
+    other sites are not for an operator of one."""
+    found = state(connection)
+    if authorise.reads_platform(actor):
+        return found
+    site = authorise.site_of(actor)
+
+    def concerns(hold: Hold) -> bool:
+        match hold.scope:
+            case HoldScope.PLATFORM:
+                return True
+            case HoldScope.SITE | HoldScope.LOCAL:
+                return site in (None, hold.target)
+            case HoldScope.TENANT:
+                return actor.tenant == hold.target
+            case HoldScope.MODEL:
+                model = goods.find_model(connection, hold.target)
+                return model is not None and authorise.may_read(actor, model.project.split("/")[0])
+
+    return SwitchState(
+        found.generation,
+        tuple(hold for hold in found.holds if concerns(hold)),
+        tuple(hold for hold in found.local_holds if concerns(hold)),
+        tuple(
+            item
+            for item in found.acknowledgements
+            if site and (item.enforcer.value, item.id) == ("agent", site)
+        ),
     )
 
 
@@ -62,7 +101,7 @@ def off(control: Control, actor: Actor, scope: HoldScope, target: str, reason: s
         Conflict: one stands there already.
     """
     with control.change(actor, "switch.off", f"{scope}/{target}", reason=reason) as change:
-        authorise.operate(actor, "turn the switch")
+        authorise.operate(actor, "turn the switch", target if scope is HoldScope.SITE else None)
         connection = change.connection
         _check_target(connection, scope, target)
         if any(found.scope is scope and found.target == target for found in store.holds(connection)):
@@ -82,7 +121,7 @@ def on(control: Control, actor: Actor, scope: HoldScope, target: str) -> tuple[H
         NotFound: none stands there.
     """
     with control.change(actor, "switch.on", f"{scope}/{target}") as change:
-        authorise.operate(actor, "turn the switch")
+        authorise.operate(actor, "turn the switch", target if scope is HoldScope.SITE else None)
         connection = change.connection
         standing = [
             found for found in store.holds(connection) if found.scope is scope and found.target == target
@@ -180,7 +219,8 @@ def _write(control: Control, connection: Connection, row: ReceiptRow) -> tuple[d
         issued_at_ms=now_ms,
         reason=hold.reason,
     )
-    checkpoint = Checkpoint.sign(records.head(connection, records.AUDIT), now_ms, control.key)
+    key = control.signer(connection)
+    checkpoint = Checkpoint.sign(records.head(connection, records.AUDIT), now_ms, key)
     body = issue_receipt(
         header, store.holds(connection), _enforcers(control, connection, hold, row), checkpoint.document()
     )
@@ -188,15 +228,16 @@ def _write(control: Control, connection: Connection, row: ReceiptRow) -> tuple[d
     # then, and says what was left.
     over = row.action == "on" or hold.released_at_ms is not None
     complete = not unanswered(body) and (over or nothing_is_left(body))
-    return SignedDocument.sign("switch-receipt", body, control.key).document(), complete
+    return SignedDocument.sign("switch-receipt", body, key).document(), complete
 
 
 def _left(connection: Connection, hold: Hold) -> int:
     """How many runs under this hold are not known to have ended."""
     count = 0
+    workloads = work.under_way(connection)
     for record in work.runs(connection, unsettled=True):
         run = record.run
-        spec = work.get_workload(connection, run.workload).spec
+        spec = workloads[run.workload].spec
         count += not run.ended and hold.covers(run.site, run.tenant, model_of(spec))
     return count
 
@@ -226,9 +267,11 @@ def step_receipts(control: Control) -> bool:
 
 def receipt(control: Control, actor: Actor, receipt_id: str) -> tuple[bool, dict[str, Any]]:
     """Whether the receipt is complete, and the sealed document: final, or as things stand now."""
-    authorise.audit(actor, "read receipts")
+    authorise.oversee(actor, "read receipts")
     with control.read() as connection:
         row = store.get_receipt(connection, receipt_id)
+        if not _is_of(actor, store.get_hold(connection, row.hold)):
+            raise NotFound(f"there is no receipt {receipt_id!r}", what="receipt", id=receipt_id)
         if row.complete and row.document is not None:
             return True, row.document
         document, _ = _write(control, connection, row)
@@ -236,7 +279,15 @@ def receipt(control: Control, actor: Actor, receipt_id: str) -> tuple[bool, dict
 
 
 def receipts(control: Control, actor: Actor) -> list[ReceiptRow]:
-    """Every receipt, oldest first."""
-    authorise.audit(actor, "read receipts")
+    """The receipts that the caller may see, oldest first."""
+    authorise.oversee(actor, "read receipts")
     with control.read() as connection:
-        return store.receipts(connection)
+        return [
+            row for row in store.receipts(connection) if _is_of(actor, store.get_hold(connection, row.hold))
+        ]
+
+
+def _is_of(actor: Actor, hold: Hold) -> bool:
+    """Whether the caller oversees what the hold is over: everything, or the one site they operate."""
+    site = authorise.site_of(actor)
+    return site is None or (hold.scope is HoldScope.SITE and hold.target == site)

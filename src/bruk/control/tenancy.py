@@ -24,6 +24,8 @@ def add_tenant(control: Control, actor: Actor, body: TenantBody) -> Tenant:
             body.budget_microeur,
             body.grant_device_ms,
             change.now_ms,
+            quota_devices=body.quota_devices,
+            borrow_devices=body.borrow_devices,
         )
         people.add_tenant(change.connection, tenant)
     return tenant
@@ -55,6 +57,7 @@ def add_project(control: Control, actor: Actor, body: ProjectBody) -> Project:
             body.quota_devices,
             body.budget_microeur,
             change.now_ms,
+            body.borrow_devices,
         )
         try:
             people.get_project(change.connection, project.id)

@@ -81,11 +81,7 @@ class Admission:
             raise Refusal(
                 "invalid_api_key", "The key is not known, or was disabled. Send another key of your project."
             )
-        if key.expires_at_ms is not None and key.expires_at_ms <= self._leases.now_ms():
-            raise Refusal(
-                "invalid_api_key",
-                "The key has expired. Send another key of your project, or have its end moved.",
-            )
+        self._refuse_ended(key)
         if not project.allowed_here:
             rule = f": {project.refusal}" if project.refusal else ""
             raise Refusal(
@@ -176,9 +172,17 @@ class Admission:
             raise Refusal(
                 "invalid_api_key", "The key is not known, or was disabled. Send another key of your project."
             )
+        self._refuse_ended(key)
         if not project.allowed_here:
             raise Refusal("residency", "The project's residency does not allow this gateway's site.")
         return Caller(key, project)
+
+    def _refuse_ended(self, key: KeyGrant) -> None:
+        if self._leases.key_ended(key):
+            raise Refusal(
+                "invalid_api_key",
+                "The key has expired. Send another key of your project, or have its end moved.",
+            )
 
     def _replicas(self, caller: Caller, model: ModelRoute) -> tuple[ReplicaRoute, ...]:
         lawful = [replica for replica in model.replicas if replica.site in caller.project.sites]

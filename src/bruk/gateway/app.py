@@ -16,11 +16,13 @@ from urllib.parse import unquote
 
 import orjson
 
+from bruk.gateway.admit import Caller
 from bruk.gateway.exchange import Exchange, Message, Receive, Send
 from bruk.gateway.parse import Route, parse
 from bruk.gateway.problem import Refusal, refusal_of
 from bruk.gateway.relay import CLIENT_GONE
 from bruk.gateway.traffic import Ticket
+from bruk.model.policy import OPEN, Policy, Reach, Who
 from bruk.wire.gateway import ModelRoute
 
 if TYPE_CHECKING:
@@ -29,6 +31,17 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _RELAYED = {route.value: route for route in Route}
 _MODELS = "/v1/models"
+_MODEL = "/v1/models/{model}"
+_KEYS = frozenset({Who.KEY})
+
+# Every route: its method and who may call it. A key reaches what its tenant may call, by its lease.
+ROUTES: dict[str, tuple[str, Policy]] = {
+    "/health": ("GET", OPEN),
+    "/metrics": ("GET", OPEN),
+    _MODELS: ("GET", Policy(_KEYS, Reach.OWN)),
+    _MODEL: ("GET", Policy(_KEYS, Reach.TENANT)),
+    **{path: ("POST", Policy(_KEYS, Reach.TENANT)) for path in _RELAYED},
+}
 
 Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
@@ -71,27 +84,41 @@ async def _serve(gateway: Gateway, exchange: Exchange) -> None:
         await exchange.refuse(refusal_of(error))
 
 
+def _declared(path: str) -> str:
+    """The declared route of a path.
+
+    Raises:
+        Refusal: there is none.
+    """
+    if path in ROUTES:
+        return path
+    if path.startswith(_MODELS + "/"):
+        return _MODEL
+    raise Refusal("not_found", "There is no such route. The base URL of this API ends in /v1.")
+
+
 async def _route(gateway: Gateway, exchange: Exchange) -> None:
-    path = exchange.path
-    if path == "/health":
-        _require_method(exchange, "GET")
-        await exchange.answer(*_health(gateway))
-    elif path == "/metrics":
-        _require_method(exchange, "GET")
-        await exchange.answer(200, gateway.metrics(), content_type=b"text/plain; version=0.0.4")
-    elif path == _MODELS:
-        _require_method(exchange, "GET")
-        await _list_models(gateway, exchange)
-    elif path.startswith(_MODELS + "/"):
-        _require_method(exchange, "GET")
-        caller = gateway.admission.identify(exchange.header(b"authorization"))
-        model = gateway.admission.model(caller, unquote(path[len(_MODELS) + 1 :]))
+    declared = _declared(exchange.path)
+    method, policy = ROUTES[declared]
+    _require_method(exchange, method)
+    if policy.open:
+        await _open(gateway, exchange)
+        return
+    caller = gateway.admission.identify(exchange.header(b"authorization"))
+    if declared == _MODELS:
+        await _list_models(gateway, exchange, caller)
+    elif declared == _MODEL:
+        model = gateway.admission.model(caller, unquote(exchange.path[len(_MODELS) + 1 :]))
         await exchange.answer(200, orjson.dumps(_model_document(model, caller.project.tenant)))
-    elif path in _RELAYED:
-        _require_method(exchange, "POST")
-        await _infer(gateway, exchange, _RELAYED[path])
     else:
-        raise Refusal("not_found", "There is no such route. The base URL of this API ends in /v1.")
+        await _infer(gateway, exchange, caller, _RELAYED[declared])
+
+
+async def _open(gateway: Gateway, exchange: Exchange) -> None:
+    if exchange.path == "/health":
+        await exchange.answer(*_health(gateway))
+    else:
+        await exchange.answer(200, gateway.metrics(), content_type=b"text/plain; version=0.0.4")
 
 
 def _require_method(exchange: Exchange, method: str) -> None:
@@ -105,8 +132,7 @@ def _health(gateway: Gateway) -> tuple[int, bytes]:
     return 200, orjson.dumps({"status": "ok"})
 
 
-async def _list_models(gateway: Gateway, exchange: Exchange) -> None:
-    caller = gateway.admission.identify(exchange.header(b"authorization"))
+async def _list_models(gateway: Gateway, exchange: Exchange, caller: Caller) -> None:
     data = [_model_document(model, caller.project.tenant) for model in gateway.admission.models(caller)]
     await exchange.answer(200, orjson.dumps({"object": "list", "data": data}))
 
@@ -122,8 +148,7 @@ def _model_document(model: ModelRoute, tenant: str) -> dict[str, Any]:
     }
 
 
-async def _infer(gateway: Gateway, exchange: Exchange, route: Route) -> None:
-    caller = gateway.admission.identify(exchange.header(b"authorization"))
+async def _infer(gateway: Gateway, exchange: Exchange, caller: Caller, route: Route) -> None:
     gateway.book.require()
     # The place is taken before the body is read, so that bodies in memory are bounded too.
     ticket = gateway.traffic.enter(caller.project.tenant)

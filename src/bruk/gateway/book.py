@@ -16,7 +16,7 @@ import orjson
 
 from bruk.gateway.account import Accounts
 from bruk.gateway.problem import Refusal
-from bruk.journal import Journal, JournalError
+from bruk.journal import KEEP_BYTES, Journal, JournalError
 from bruk.wire.gateway import UsageRecord
 
 _LOG = logging.getLogger(__name__)
@@ -41,6 +41,7 @@ class UsageBook:
         self._kept: deque[UsageRecord] = deque()
         self._kept_from = journal.durable_seq
         self._committing: set[int] = set()
+        self._after = journal.acknowledged_seq
         self.entered = 0
         self.on_entry: Callable[[], object] = lambda: None
 
@@ -51,7 +52,7 @@ class UsageBook:
         Raises:
             JournalError: see `Journal.open`.
         """
-        book = cls(Journal.open(folder, new_id=new_id), accounts)
+        book = cls(Journal.open(folder, new_id=new_id, keep_bytes=KEEP_BYTES), accounts)
         for record in book._read(book._journal.acknowledged_seq + 1, 2**62):
             accounts.settle(record)
         return book
@@ -64,7 +65,12 @@ class UsageBook:
     @property
     def waiting(self) -> bool:
         """Whether records wait for hand-over."""
-        return self._journal.durable_seq > self._journal.acknowledged_seq
+        return self._journal.durable_seq > self._after
+
+    @property
+    def after(self) -> int:
+        """What is handed over next follows on this number without a gap."""
+        return self._after
 
     def require(self) -> None:
         """Refuse while usage cannot be recorded.
@@ -135,9 +141,9 @@ class UsageBook:
 
     def pending(self, count_max: int) -> list[UsageRecord]:
         """The oldest records that were not acknowledged yet, in order and without a gap."""
-        acknowledged = self._journal.acknowledged_seq
-        if acknowledged < self._kept_from:
-            return self._read(acknowledged + 1, count_max)
+        acknowledged = self._after
+        if acknowledged < max(self._kept_from, self._journal.acknowledged_seq):
+            return self._read(max(acknowledged + 1, self._journal.oldest_seq), count_max)
         while self._kept and self._kept[0].seq <= acknowledged:
             self._kept.popleft()
         durable: list[UsageRecord] = []
@@ -152,10 +158,24 @@ class UsageBook:
     def acknowledge(self, seq: int) -> None:
         """The ledger has everything up to this number.
 
+        If that is less than it had before, control was restored from a backup, and what is still here is
+        handed over again.
+
         Raises:
             JournalError: the disk refused; the records are handed over again, which changes nothing.
         """
-        self._journal.acknowledge(min(seq, self._journal.durable_seq))
+        seq = min(seq, self._journal.durable_seq)
+        if seq >= self._journal.acknowledged_seq:
+            self._journal.acknowledge(seq)
+            self._after = max(seq, self._after)
+            return
+        if seq < self._after:
+            gone = self._journal.oldest_seq - 1
+            _LOG.warning("control has usage up to %d only: what came after it is handed over again", seq)
+            if gone > seq:
+                _LOG.error("usage records %d to %d are kept no more and are lost to control", seq + 1, gone)
+        self._after = seq
+        self.on_entry()
 
     def close(self) -> None:
         """Make everything durable and give the journal up."""

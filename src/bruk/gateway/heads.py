@@ -2,7 +2,7 @@
 
 Without them a stranger could fill memory with a header that never ends, or keep connections open for
 nothing. It must never judge a body: `exchange` does. Where httptools is not installed uvicorn takes
-h11, which bounds a head itself.
+h11, which bounds the length of a head itself, once it is told.
 """
 
 from __future__ import annotations
@@ -78,6 +78,7 @@ if TYPE_CHECKING or HttpToolsProtocol is not None:
             self.transport.close()
 
 
-def protocol() -> Any:
-    """What uvicorn's configuration takes as ``http``."""
-    return "h11" if HttpToolsProtocol is None else BoundedHeads
+def bounded() -> dict[str, Any]:
+    """What uvicorn's configuration takes so that heads are bounded, whichever protocol it has."""
+    chosen = "h11" if HttpToolsProtocol is None else BoundedHeads
+    return {"http": chosen, "h11_max_incomplete_event_size": HEAD_BYTES_MAX}

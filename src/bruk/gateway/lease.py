@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from bruk.gateway.problem import Refusal
+from bruk.gateway.trust import ControlKeys
 from bruk.model.clock import Clock
 from bruk.model.errors import BrukError, ErrorKind
 from bruk.model.switch import Hold
@@ -43,16 +44,24 @@ class LeaseHolder:
     """
 
     def __init__(
-        self, gateway: str, site: str, keyring: Keyring, clock: Clock, epoch_file: Path, life_ms_max: int
+        self,
+        gateway: str,
+        site: str,
+        keyring: Keyring,
+        clock: Clock,
+        epoch_file: Path,
+        life_ms_max: int,
+        keyring_file: Path | None = None,
     ) -> None:
         self._gateway = gateway
         self._site = site
-        self._keyring = keyring
+        self._control_keys = ControlKeys(keyring, keyring_file)
         self._clock = clock
         self._epoch_file = epoch_file
         self._life_ms_max = life_ms_max
         self._epoch = _read_epoch(epoch_file)
         self._ends_at_ms = 0
+        self._taken_at_ms = 0
         self.lease: Lease | None = None
         self.keys: dict[str, KeyGrant] = {}
         self.projects: dict[str, ProjectGrant] = {}
@@ -65,8 +74,18 @@ class LeaseHolder:
         return self._epoch
 
     def now_ms(self) -> int:
-        """Wall time, against which keys expire [ms]."""
+        """Wall time of this machine [ms]."""
         return self._clock.now_ms()
+
+    def key_ended(self, key: KeyGrant) -> bool:
+        """Whether a key has expired, by control's clock as the lease in force brought it.
+
+        This machine's wall clock may be wrong, or be set back to make an old key work again.
+        """
+        if key.expires_at_ms is None or self.lease is None:
+            return False
+        passed_ms = self._clock.monotonic_ms() - self._taken_at_ms
+        return key.expires_at_ms <= self.lease.issued_at_ms + passed_ms
 
     def ended_for_ms(self) -> int | None:
         """Since when the gateway has no lease [ms]; None while one is in force; large before the first."""
@@ -90,13 +109,16 @@ class LeaseHolder:
             )
         return self.lease
 
-    def take(self, document: Mapping[str, object]) -> bool:
+    def take(self, document: Mapping[str, object], handovers: Sequence[object] = ()) -> bool:
         """Rely on this lease from now on. False when its epoch is the one in force, which changes nothing.
+
+        Args:
+            handovers: the statements by which the key that signed it followed those before it.
 
         Raises:
             LeaseRefused: it must not be relied on; the lease in force stays.
         """
-        lease = self._checked(document)
+        lease = self._checked(document, handovers)
         if self.lease is not None and lease.epoch == self.lease.epoch:
             return False
         if lease.epoch <= self._epoch:
@@ -108,7 +130,8 @@ class LeaseHolder:
             )
         self._epoch = lease.epoch
         self._write_epoch()
-        self._ends_at_ms = self._clock.monotonic_ms() + (lease.until_ms - lease.issued_at_ms)
+        self._taken_at_ms = self._clock.monotonic_ms()
+        self._ends_at_ms = self._taken_at_ms + (lease.until_ms - lease.issued_at_ms)
         self.lease = lease
         self.keys = {key.secret_hash: key for key in lease.keys}
         self.projects = {project.id: project for project in lease.projects}
@@ -116,10 +139,10 @@ class LeaseHolder:
         self.holds = tuple(hold for hold in lease.holds if hold.released_at_ms is None)
         return True
 
-    def _checked(self, document: Mapping[str, object]) -> Lease:
+    def _checked(self, document: Mapping[str, object], handovers: Sequence[object]) -> Lease:
         try:
             signed = SignedDocument.from_document(dict(document))
-            signed.check(self._keyring)
+            self._control_keys.check(signed, handovers)
         except SealError as error:
             raise LeaseRefused(f"The lease cannot be trusted. {error.message}", cause=error.code) from error
         if signed.kind != LEASE_KIND:

@@ -7,6 +7,8 @@ reading, `admit` for the use.
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -17,6 +19,8 @@ from bruk.gateway.splice import JsonObject, NotAnObject
 # More answers than this to one request are refused: each is reserved for, and one replica holds them all.
 ANSWERS_MAX = 128
 _TOKENS_MAX = 2**31
+# A letter, a digit or a mark of ASCII written as its number.
+_ESCAPED = re.compile(rb"\\u00[2-7]")
 
 
 class Route(StrEnum):
@@ -101,11 +105,18 @@ def parse(route: Route, data: bytes) -> Request:
         answers=prompts * _answers(body) if route is not Route.EMBEDDINGS else 0,
         prompts=prompts,
         prompt_bytes=len(data),
-        text_only=b'"image' not in data
-        and b"_audio" not in data
-        and b'"file' not in data
-        and b"_url" not in data,
+        text_only=_text_only(data if _ESCAPED.search(data) is None else _unescaped(body)),
     )
+
+
+def _text_only(shown: bytes) -> bool:
+    return not any(mark in shown for mark in (b'"image', b"_audio", b'"file', b"_url"))
+
+
+def _unescaped(body: JsonObject) -> bytes:
+    """The body with every character written as itself: a name may come as escapes."""
+    values = {name: member.value for name, member in body.members.items()}
+    return json.dumps(values, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
 def _prompts(route: Route, body: JsonObject) -> int:

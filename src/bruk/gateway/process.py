@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 import signal
 import socket
 from collections import Counter
@@ -20,7 +21,7 @@ from bruk.gateway.account import Accounts
 from bruk.gateway.admit import Admission
 from bruk.gateway.app import create_app
 from bruk.gateway.book import UsageBook
-from bruk.gateway.heads import protocol
+from bruk.gateway.heads import bounded
 from bruk.gateway.lease import LeaseHolder
 from bruk.gateway.limits import Limits
 from bruk.gateway.relay import Relay
@@ -30,8 +31,11 @@ from bruk.gateway.upstream import Upstream
 from bruk.model.clock import Clock
 from bruk.model.errors import InvalidInput
 from bruk.seal import Keyring
+from bruk.wire.bearer import BearerFile
 
 _LOG = logging.getLogger(__name__)
+# Control's public keys, as pinned when the gateway was set up and followed since.
+KEYS_FILE = "control.pub"
 _TICK_S = 0.25
 # What ending may take beyond the time that running answers get: journal, last hand-over [s].
 _END_S = 5.0
@@ -55,6 +59,7 @@ class Gateway:
         pinned_keys: Keyring,
         clock: Clock,
         limits: Limits | None = None,
+        token_file: Path | None = None,
     ) -> None:
         self.home = home
         self.name = name
@@ -64,13 +69,15 @@ class Gateway:
         self.address: tuple[str, int] | None = None
         self.refusals: Counter[str] = Counter()
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.leases = LeaseHolder(name, site, pinned_keys, clock, home / "epoch", self.limits.lease_ms)
+        self.leases = LeaseHolder(
+            name, site, pinned_keys, clock, home / "epoch", self.limits.lease_ms, home / KEYS_FILE
+        )
         self.accounts = Accounts()
         self.traffic = Traffic(name, site, self.limits.requests)
         self.admission = Admission(self.leases, self.traffic, self.accounts)
         self.upstream = Upstream(self.limits, clock)
         self._control_url = control_url
-        self._token = token
+        self._bearer = BearerFile(token, token_file)
         self._server: _Server | None = None
         self._stopped = False
 
@@ -86,7 +93,7 @@ class Gateway:
         self.sync = Sync(
             gateway=self.name,
             control_url=self._control_url,
-            token=self._token,
+            bearer=self._bearer,
             leases=self.leases,
             accounts=self.accounts,
             traffic=self.traffic,
@@ -129,7 +136,7 @@ class Gateway:
                 config = uvicorn.Config(
                     create_app(self),
                     interface="asgi3",
-                    http=protocol(),
+                    **bounded(),
                     proxy_headers=False,
                     log_config=None,
                     access_log=False,
@@ -234,7 +241,7 @@ class _Server(uvicorn.Server):
 def _bind(listen: str) -> socket.socket:
     host, _, port = listen.rpartition(":")
     host = host.strip("[]")
-    if not host or not port.isdigit() or int(port) > 65535:
+    if not host or not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:
         raise InvalidInput(f"{listen!r} is no address to listen on. Write HOST:PORT.", field="listen")
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET

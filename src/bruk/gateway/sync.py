@@ -22,6 +22,7 @@ from bruk.gateway.lease import LeaseHolder, LeaseRefused
 from bruk.gateway.traffic import Traffic
 from bruk.journal import JournalError
 from bruk.model.clock import Clock
+from bruk.wire.bearer import BearerFile
 from bruk.wire.gateway import GatewayAnswer, GatewaySync
 
 _LOG = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ class Sync:
         *,
         gateway: str,
         control_url: str,
-        token: str,
+        bearer: BearerFile,
         leases: LeaseHolder,
         accounts: Accounts,
         traffic: Traffic,
@@ -53,7 +54,7 @@ class Sync:
     ) -> None:
         self._gateway = gateway
         self._url = control_url.rstrip("/") + SYNC_PATH
-        self._token = token
+        self._bearer = bearer
         self._leases = leases
         self._accounts = accounts
         self._traffic = traffic
@@ -135,17 +136,7 @@ class Sync:
             LeaseRefused: its lease must not be relied on.
             JournalError: the acknowledgement cannot be noted.
         """
-        acknowledgement = self._traffic.acknowledgement(self._clock.now_ms())
-        message = GatewaySync(
-            gateway=self._gateway,
-            journal=self._book.journal_id,
-            now_ms=self._clock.now_ms(),
-            known_epoch=self._leases.epoch,
-            known_version=self._version if wait_ms else 0,
-            wait_ms=wait_ms,
-            usage=self._book.pending(usage_max) if usage_max else [],
-            acknowledgement=acknowledgement,
-        )
+        message = self.message(wait_ms, usage_max)
         response = await self._opened().post(
             self._url,
             content=message.model_dump_json(),
@@ -157,34 +148,56 @@ class Sync:
             answer = GatewayAnswer.model_validate(orjson.loads(response.content))
         except ValidationError as error:
             raise ValueError("the answer is no sync answer") from error
-        await self._rely_on(answer)
+        if self.rely_on(answer):
+            # Only what control signed for counts as settled: whoever can answer in its place must not make
+            # us forget usage.
+            await asyncio.to_thread(self._book.acknowledge, self.settled_seq(answer))
         if wait_ms:
             self._version = answer.version
-        self._acknowledged_generation = acknowledgement.generation
+        self._acknowledged_generation = message.acknowledgement.generation
 
-    async def _rely_on(self, answer: GatewayAnswer) -> None:
+    def message(self, wait_ms: int, usage_max: int) -> GatewaySync:
+        """What there is to say now, with at most so much usage."""
+        return GatewaySync(
+            gateway=self._gateway,
+            journal=self._book.journal_id,
+            now_ms=self._clock.now_ms(),
+            known_epoch=self._leases.epoch,
+            known_version=self._version if wait_ms else 0,
+            wait_ms=wait_ms,
+            usage_after=self._book.after,
+            usage=self._book.pending(usage_max) if usage_max else [],
+            acknowledgement=self._traffic.acknowledgement(self._clock.now_ms()),
+        )
+
+    def rely_on(self, answer: GatewayAnswer) -> bool:
+        """Rely on the lease of an answer from now on; True if it was a newer one.
+
+        Raises:
+            LeaseRefused: it must not be relied on.
+        """
         try:
-            renewed = self._leases.take(answer.lease)
+            renewed = self._leases.take(answer.lease, answer.handovers)
         except LeaseRefused as error:
             if "epoch" in error.detail and self._leases.ended_for_ms() is None:
                 # The two loops can be answered in one order and read in the other; the newer lease stands.
-                return
+                return False
             raise
         lease = self._leases.lease
         assert lease is not None, "a lease was taken"
         if not renewed:
-            return
+            return False
         self._accounts.renew(lease.projects, lease.settled_through_seq)
         self._traffic.enforce(lease.generation, self._leases.holds)
         self._on_lease()
-        # Only what control signed for counts as settled: whoever can answer in its place must not make us
-        # forget usage.
-        settled_seq = min(answer.acknowledged_seq, lease.settled_through_seq)
-        await asyncio.to_thread(self._book.acknowledge, settled_seq)
+        return True
+
+    def settled_seq(self, answer: GatewayAnswer) -> int:
+        """Up to where the signed lease in force and this answer agree that usage is in the ledger."""
+        lease = self._leases.lease
+        return min(answer.acknowledged_seq, lease.settled_through_seq) if lease is not None else 0
 
     def _opened(self) -> httpx.AsyncClient:
         if self._client is None:
-            self._client = httpx.AsyncClient(
-                headers={"authorization": f"Bearer {self._token}"}, trust_env=False, follow_redirects=False
-            )
+            self._client = httpx.AsyncClient(auth=self._bearer, trust_env=False, follow_redirects=False)
         return self._client

@@ -118,7 +118,7 @@ def _read_object(path: Path) -> dict[str, Any]:
         values = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise RecipeError(f"cannot read the configuration: {error}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RecipeError(f"{path} is not JSON: {error}") from error
     if not isinstance(values, dict):
         raise RecipeError(f"{path}: an object is needed, not {type(values).__name__}")

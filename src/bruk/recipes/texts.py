@@ -123,7 +123,7 @@ def _jsonl(path: Path, field: str) -> Iterator[tuple[int, str]]:
                 continue
             try:
                 record = json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise RecipeError(f"{where}: not JSON: {error}") from error
             if not isinstance(record, dict) or not isinstance(record.get(field), str):
                 raise RecipeError(f"{where}: the record has no text in a field {field!r}")

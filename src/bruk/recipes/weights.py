@@ -67,7 +67,7 @@ def _check_header(path: Path) -> None:
 def _object(path: Path) -> dict[str, object]:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RecipeError(f"{path} is not JSON: {error}") from error
     if not isinstance(values, dict):
         raise RecipeError(f"{path} is not a JSON object")

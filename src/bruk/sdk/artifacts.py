@@ -92,7 +92,7 @@ class Artifacts:
             headers=headers,
             content=pieces(),
         )
-        artifact = self._transport.load(Artifact, answer.json())
+        artifact = self._transport.load(Artifact, self._transport.json_of(answer))
         if artifact.digest != digest.hexdigest():
             raise _mismatch(artifact.id, "upload it again")
         return artifact

@@ -1,8 +1,8 @@
 """The client: one connection, and one part per group of routes.
 
 Look next at the parts: ``places`` (sites, nodes, the switch), ``people`` (tenants, projects, keys),
-``work`` (jobs, workloads, runs, logs), ``artifacts``, ``models`` (models, gates, endpoints),
-``records`` (prices, budgets, ledger, invoices, audit).
+``work`` (jobs, workloads, runs, logs), ``artifacts``, ``inspection`` (operators' access), ``models``
+(models, gates, endpoints), ``records`` (prices, budgets, ledger, invoices, audit).
 """
 
 from collections.abc import Iterator
@@ -14,10 +14,11 @@ import httpx
 from bruk.model.errors import InvalidInput
 from bruk.model.tenant import Actor, User
 from bruk.sdk.artifacts import Artifacts
+from bruk.sdk.inspection import AccessRequests
 from bruk.sdk.models import Endpoints, Models
 from bruk.sdk.people import Projects, Tenants, Users
-from bruk.sdk.places import Sites, Switch
-from bruk.sdk.records import Audit, Invoices, Ledger, Prices
+from bruk.sdk.places import Gateways, Scheduler, Sites, Switch
+from bruk.sdk.records import Audit, Invoices, Ledger, Prices, SigningKeys
 from bruk.sdk.transport import Transport
 from bruk.sdk.work import Workloads
 from bruk.wire import codec
@@ -43,14 +44,18 @@ class Client:
     ) -> None:
         self.transport = Transport(url, token, timeout_s=timeout_s, line=line)
         self.sites = Sites(self.transport)
+        self.gateways = Gateways(self.transport)
+        self.scheduler = Scheduler(self.transport)
         self.switch = Switch(self.transport)
         self.tenants = Tenants(self.transport)
         self.users = Users(self.transport)
         self.projects = Projects(self.transport)
+        self.access_requests = AccessRequests(self.transport)
         self.prices = Prices(self.transport)
         self.ledger = Ledger(self.transport)
         self.invoices = Invoices(self.transport)
         self.audit = Audit(self.transport)
+        self.signing_keys = SigningKeys(self.transport)
         self.artifacts = Artifacts(self.transport)
         self.workloads = Workloads(self.transport)
         self.models = Models(self.transport)

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 
 from bruk.model.errors import InvalidInput
-from bruk.model.tenant import ApiKey, Project, Tenant, User
+from bruk.model.tenant import Project, Tenant, User
 from bruk.sdk.transport import Transport, segment
 from bruk.wire import codec
-from bruk.wire.answers import Budget
+from bruk.wire.access import EndBody, RotateBody, UserChange
+from bruk.wire.answers import Budget, Credentials, ProjectKey
 from bruk.wire.requests import (
     BudgetBody,
     KeyBody,
@@ -84,6 +85,38 @@ class Users:
         user = self._transport.load(User, self._transport.part(answer, "user"))
         return user, str(self._transport.part(answer, "login_token"))
 
+    def change(self, user: str, body: UserChange) -> User:
+        """Disable a person, which ends their sessions and tokens at once, or let them in again."""
+        return self._transport.load(User, self._transport.send("PATCH", f"/users/{segment(user)}", body))
+
+    def new_link(self, user: str) -> tuple[User, str]:
+        """The token of a new one-time login link, which is shown only now; an older link ends."""
+        answer = self._transport.send("POST", f"/users/{segment(user)}/login-link")
+        found = self._transport.load(User, self._transport.part(answer, "user"))
+        return found, str(self._transport.part(answer, "login_token"))
+
+    def credentials(self, user: str) -> Credentials:
+        """A person's login links, sessions and tokens, without their secrets."""
+        path = f"/users/{segment(user)}/credentials"
+        return self._transport.load(Credentials, self._transport.get(path))
+
+    def end(self, credential: str) -> None:
+        """End one login link, session or token, at once."""
+        self._transport.send("DELETE", f"/credentials/{segment(credential)}")
+
+    def end_all(self, user: str, *, keep_this: bool = False) -> int:
+        """End all of a person's; ``keep_this`` leaves the token that is used here. How many ended."""
+        body = EndBody(keep_this=keep_this)
+        answer = self._transport.send("POST", f"/users/{segment(user)}/credentials/end", body)
+        return self._transport.load(int, self._transport.part(answer, "ended"))
+
+    def rotate_token(self, overlap_ms: int = 0) -> tuple[str, int]:
+        """A new token in place of the one that is used here, and when it ends [ms]."""
+        body = codec.body(RotateBody, overlap_ms=overlap_ms)
+        answer = self._transport.send("POST", "/token/rotate", body)
+        expires_at_ms = self._transport.load(int, self._transport.part(answer, "expires_at_ms"))
+        return str(self._transport.part(answer, "token")), expires_at_ms
+
 
 class Projects:
     """Routes below ``/projects``, and ``/keys``."""
@@ -108,22 +141,33 @@ class Projects:
         """Change what the body names."""
         return self._transport.load(Project, self._transport.send("PATCH", project_path(project), body))
 
-    def keys(self, project: str) -> Iterator[ApiKey]:
+    def keys(self, project: str) -> Iterator[ProjectKey]:
         """The API keys of a project, without their secrets."""
-        return self._transport.items(f"{project_path(project)}/keys", ApiKey)
+        return self._transport.items(f"{project_path(project)}/keys", ProjectKey)
 
     def add_key(
         self, project: str, body: KeyBody, *, idempotency_key: str | None = None
-    ) -> tuple[ApiKey, str]:
+    ) -> tuple[ProjectKey, str]:
         """A new API key, and its secret, which is shown only now."""
         path = f"{project_path(project)}/keys"
         answer = self._transport.send("POST", path, body, idempotency_key=idempotency_key)
-        key = self._transport.load(ApiKey, self._transport.part(answer, "key"))
+        key = self._transport.load(ProjectKey, self._transport.part(answer, "key"))
         return key, str(self._transport.part(answer, "secret"))
 
-    def change_key(self, key: str, body: KeyChange) -> ApiKey:
+    def change_key(self, key: str, body: KeyChange) -> ProjectKey:
         """Disable a key or move its end; effective at once."""
-        return self._transport.load(ApiKey, self._transport.send("PATCH", f"/keys/{segment(key)}", body))
+        return self._transport.load(ProjectKey, self._transport.send("PATCH", f"/keys/{segment(key)}", body))
+
+    def rotate_key(
+        self, key: str, overlap_ms: int = 0, *, idempotency_key: str | None = None
+    ) -> tuple[ProjectKey, str]:
+        """A new secret for a key, which is shown only now; the old one works on for the overlap [ms]."""
+        body = codec.body(RotateBody, overlap_ms=overlap_ms)
+        answer = self._transport.send(
+            "POST", f"/keys/{segment(key)}/rotate", body, idempotency_key=idempotency_key
+        )
+        found = self._transport.load(ProjectKey, self._transport.part(answer, "key"))
+        return found, str(self._transport.part(answer, "secret"))
 
     def budget(self, project: str) -> Budget:
         """The budget and what is used of it."""

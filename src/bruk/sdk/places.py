@@ -1,13 +1,14 @@
-"""Sites, their nodes, and the switch."""
+"""Sites, their nodes, gateways, the switch, and what the scheduler knows."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from bruk.model.site import Node, Site
+from bruk.model.snapshot import Snapshot
 from bruk.model.switch import Hold
 from bruk.sdk.transport import Transport, segment
-from bruk.wire.answers import ReceiptRow, SwitchState
-from bruk.wire.requests import SiteBody, SiteChange, SwitchBody
+from bruk.wire.answers import GatewayStatus, NodeKind, ReceiptRow, SwitchState
+from bruk.wire.requests import GatewayBody, PowerBody, SiteBody, SiteChange, SwitchBody
 
 
 class Sites:
@@ -39,8 +40,16 @@ class Sites:
         """Change what the body names."""
         return self._transport.load(Site, self._transport.send("PATCH", f"/sites/{segment(site)}", body))
 
+    def limit_power(self, site: str, body: PowerBody) -> Site:
+        """Say anew how much power the site may draw, and when."""
+        return self._transport.load(Site, self._transport.send("PUT", f"/sites/{segment(site)}/power", body))
+
+    def kinds(self, site: str) -> Iterator[NodeKind]:
+        """What kinds of nodes a site has, and how many of each."""
+        return self._transport.items(f"/sites/{segment(site)}/kinds", NodeKind)
+
     def nodes(self, site: str) -> Iterator[Node]:
-        """The nodes of a site as its engine last reported them."""
+        """The nodes of a site by name, as its engine last reported them; for operators and auditors."""
         return self._transport.items(f"/sites/{segment(site)}/nodes", Node)
 
     def drain(self, site: str, node: str) -> Node:
@@ -54,6 +63,39 @@ class Sites:
     def _node(self, site: str, node: str, action: str) -> Node:
         path = f"/sites/{segment(site)}/nodes/{segment(node)}/{action}"
         return self._transport.load(Node, self._transport.send("POST", path))
+
+
+class Scheduler:
+    """Routes below ``/scheduler``."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def snapshot(self) -> Snapshot:
+        """All that the scheduler knows at this instant; for operators of the platform."""
+        return self._transport.load(Snapshot, self._transport.get("/scheduler/snapshot"))
+
+
+class Gateways:
+    """Routes below ``/gateways``."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def list(self) -> Iterator[GatewayStatus]:
+        """Every gateway."""
+        return self._transport.items("/gateways", GatewayStatus)
+
+    def add(self, body: GatewayBody, *, idempotency_key: str | None = None) -> tuple[GatewayStatus, str]:
+        """A new gateway, and its token, which is shown only now."""
+        answer = self._transport.send("POST", "/gateways", body, idempotency_key=idempotency_key)
+        gateway = self._transport.load(GatewayStatus, self._transport.part(answer, "gateway"))
+        return gateway, str(self._transport.part(answer, "token"))
+
+    def renew_token(self, gateway: str) -> str:
+        """A fresh token for a gateway; the old one stops working at once."""
+        answer = self._transport.send("POST", f"/gateways/{segment(gateway)}/token")
+        return str(self._transport.part(answer, "token"))
 
 
 class Switch:

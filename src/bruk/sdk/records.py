@@ -7,7 +7,9 @@ from typing import Any, cast
 from bruk.model.ledger import AuditEntry, LedgerEntry, Price
 from bruk.sdk.transport import Transport, segment
 from bruk.sdk.whole_file import written_whole
-from bruk.wire.answers import InvoiceRow, IssuedInvoice
+from bruk.wire import codec
+from bruk.wire.access import SigningKeyBody
+from bruk.wire.answers import InvoiceRow, IssuedInvoice, SigningKeyStatus
 from bruk.wire.requests import CreditBody, InvoiceBody, PriceBody
 
 
@@ -95,3 +97,23 @@ def _download(transport: Transport, route: str, path: Path) -> int:
         for piece in answer.iter_bytes():
             file.write(piece)
         return file.tell()
+
+
+class SigningKeys:
+    """Routes below ``/signing-keys``."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def list(self) -> tuple[SigningKeyStatus, ...]:
+        """Every key that signs or signed, the oldest first."""
+        found = self._transport.get("/signing-keys")
+        return tuple(self._transport.load(SigningKeyStatus, item) for item in found)
+
+    def rotate(
+        self, revoked_from_ms: int | None = None, *, idempotency_key: str | None = None
+    ) -> SigningKeyStatus:
+        """Let a new key sign from now on; the old one is revoked from a time on if one is given [ms]."""
+        body = codec.body(SigningKeyBody, revoked_from_ms=revoked_from_ms)
+        answer = self._transport.send("POST", "/signing-keys/rotate", body, idempotency_key=idempotency_key)
+        return self._transport.load(SigningKeyStatus, answer)

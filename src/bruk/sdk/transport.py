@@ -14,6 +14,7 @@ import httpx
 from pydantic import BaseModel
 
 from bruk.model.errors import ErrorKind, InvalidInput
+from bruk.model.jsontext import parse_json
 from bruk.sdk.errors import SdkError, kind_of_status, not_bruk, unreachable
 from bruk.wire import codec
 
@@ -202,7 +203,7 @@ class Transport:
         if status < 400:
             raise not_bruk(self.url, f"it points elsewhere, to {answer.headers.get('Location')}", status)
         try:
-            problem = answer.json()
+            problem = parse_json(answer.content)
         except ValueError:
             problem = None
         if not isinstance(problem, dict) or not isinstance(problem.get("code"), str):
@@ -226,7 +227,7 @@ class Transport:
             SdkError: ``not_bruk``: it is none.
         """
         try:
-            return answer.json()
+            return parse_json(answer.content)
         except ValueError:
             raise not_bruk(self.url, "the answer is not JSON", answer.status_code) from None
 
