@@ -13,7 +13,8 @@ import pytest
 
 from bruk.model.run import Observed
 from bruk.model.workload import Outcome
-from bruk.sdk import Client
+from bruk.sdk import Client, SdkError
+from bruk.wire.access import InspectionBody
 from bruk.wire.requests import JobBody, PriceBody, ProjectBody, SiteBody, TenantBody
 
 pytestmark = pytest.mark.slow
@@ -121,6 +122,7 @@ def test_a_job_goes_on_while_bruk_is_down_and_is_settled_when_it_is_up_again(mac
     assert billed[0].from_ms >= run.created_at_ms
     assert [entry.from_ms for entry in billed[1:]] == [entry.to_ms for entry in billed[:-1]]
     assert billed[-1].to_ms == run.ended_at_ms
+    client.access_requests.ask(InspectionBody(project="acme/lab", reason="a test"))
     assert b"".join(client.workloads.logs(job)).split() == [b"begun", b"done"]
     machine.down()
 
@@ -150,3 +152,44 @@ def test_once_comes_up_and_goes(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "Bruk is up." in done.stdout
     assert "site add here" in done.stdout, "an empty home says what comes next"
+
+
+def _bruk(machine: Machine, *words: str) -> str:
+    done = subprocess.run(
+        [*START, "--home", str(machine.home), *words], capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+def test_tokens_of_this_machine_are_renewed_and_a_start_leaves_one_of_its_own(machine: Machine) -> None:
+    first = machine.up()
+    _site(first)
+    (gateway,) = until("the gateway", lambda: list(first.gateways.list()))
+    for folder, command in (("sites/here", ("site", "token", "here")), (f"gateways/{gateway.name}", ())):
+        file = machine.home / folder / "token"
+        before = file.read_text()
+        _bruk(machine, *(command or ("gateway", "token", gateway.name)))
+        assert file.read_text() != before
+        assert file.stat().st_mode & 0o777 == 0o600
+    seen = max(row.last_sync_at_ms or 0 for row in first.gateways.list())
+    until("the gateway goes on", lambda: (next(first.gateways.list()).last_sync_at_ms or 0) > seen)
+    job = _job(first, 0)
+    until(
+        "work at the site goes on",
+        lambda: first.workloads.get(job).workload.outcome is Outcome.SUCCEEDED,
+    )
+    machine.down()
+    # A crash between control and the folder leaves a token there that control does not know.
+    (machine.home / "sites/here/token").write_text("nobody-knows-this")
+    earlier = json.loads((machine.home / "cli.json").read_text())["token"]
+    second = machine.up()
+    with Client(second.transport.url, earlier) as old, pytest.raises(SdkError, match="unknown, disabled"):
+        old.me()
+    held = second.users.credentials(second.me().id).held
+    assert {(item.kind, item.source) for item in held} == {("login", "bruk up"), ("token", "bruk up")}
+    assert len(held) == 2
+    until("the agent is heard again", lambda: all(item.connected for item in second.status().sites))
+    _bruk(machine, "token", "rotate")
+    with pytest.raises(SdkError):
+        second.me()
+    assert any(item["used_here"] for item in json.loads(_bruk(machine, "token", "ls", "--json"))["held"])

@@ -88,9 +88,13 @@ def test_an_operators_whole_session(bruk, platform, tmp_path):
     assert "No nodes yet" in bruk("node", "ls", "essonne")
     bruk("node", "ls", "nothing", status=3)
     assert "name one" in bruk("node", "ls", "essonne", "--site", "borlange", status=2)
-    assert "is changed" in bruk("site", "set", "essonne", "--pue", "1.2", "--accept-no-isolation")
+    assert "is changed" in bruk(
+        "site", "set", "essonne", "--pue", "1.2", "--accept-no-isolation", "The tenants know each other."
+    )
     assert "1.200 (assumed)" in bruk("site", "show", "essonne")
-    assert "none (accepted)" in bruk("site", "show", "essonne")
+    assert "The tenants know each other." in bruk("site", "show", "essonne")
+    bruk("site", "set", "essonne", "--refuse-no-isolation")
+    assert "The tenants know each other." not in bruk("site", "show", "essonne")
     assert "Nothing to change" in bruk("site", "set", "essonne", status=2)
     bruk("site", "set", "nothing", "--pue", "1.2", status=3)
     bruk("node", "drain", "essonne", "nothing", status=3)
@@ -135,11 +139,22 @@ def test_an_operators_whole_session(bruk, platform, tmp_path):
         assert [person["name"] for person in json.loads(bruk("user", "ls", *lines, "--json"))][-1] == "Ada"
     assert "tenant admin" in bruk("user", "ls")
     said = bruk("user", "add", "Bea", "--tenant", "acme").splitlines()
-    assert said[-1].strip() == f"bruk login '{said[2].strip()}'"
+    bea_id = json.loads(bruk("user", "ls", "--json"))[-1]["id"]
+    assert said[0] == f"Bea ({bea_id}) added as member of acme."
+    assert said[-1].strip() == f"bruk --home ~/.bruk-bea login '{said[2].strip()}'"
     assert f"{platform.url}/login?token=" in said[2]
-    whole = shlex.split(said[-1])
+    # What is printed logs in elsewhere than where the one who printed it is logged in.
+    own = (tmp_path / "home" / "cli.json").read_text()
+    whole = shlex.split(said[-1].replace("~", str(tmp_path)))
     assert "Bea" in bruk(*whole[1:])
-    bea = json.loads((tmp_path / "home" / "cli.json").read_text())["token"]
+    assert (tmp_path / "home" / "cli.json").read_text() == own
+    bea = json.loads((tmp_path / ".bruk-bea" / "cli.json").read_text())["token"]
+    # The same behind the command; a name without a letter that a shell takes is its person's id.
+    said = bruk("user", "add", "北", "--tenant", "acme").splitlines()
+    assert re.search(r"--home ~/\.bruk-user_\w+ login", said[-1])
+    assert "北" in bruk("login", said[2].strip(), "--home", str(tmp_path / "north"))
+    assert (tmp_path / "north" / "cli.json").exists()
+    assert (tmp_path / "home" / "cli.json").read_text() == own
     assert {person["tenant"] for person in json.loads(bruk("--token", bea, "user", "ls", "--json"))} == {
         "acme"
     }
@@ -156,6 +171,10 @@ def test_an_operators_whole_session(bruk, platform, tmp_path):
     )
     assert artifact["kind"] == "tree"
     assert "corpus" in bruk("data", "ls")
+    refusal = bruk("data", "get", "corpus", str(tmp_path / "back"), status=4)
+    assert "bruk access request --project acme/models" in refusal
+    asked = bruk("access", "request", "-p", "acme/models", "--reason", "ticket 42", "--for", "2h")
+    assert "you may look at acme/models until" in asked
     bruk("data", "get", "corpus", str(tmp_path / "back"))
     assert (tmp_path / "back" / "a.txt").read_text() == "text"
     bruk("data", "get", "corpus", str(tmp_path / "back"), status=5)
@@ -192,6 +211,17 @@ def test_an_operators_whole_session(bruk, platform, tmp_path):
     assert "essonne" in why
     assert "What to do:" in why
     assert bruk("logs", "train") == ""
+    assert "ticket 42" in bruk("access", "ls")
+    assert "art_" in bruk("access", "show", asked.split(":")[0])
+    assert "has ended" in bruk("access", "end", asked.split(":")[0])
+    bruk("access", "approve", asked.split(":")[0], status=4)
+    bruk("access", "show", "acc_none", status=3)
+    bruk("data", "get", "corpus", str(tmp_path / "again"), status=4)
+    assert ") added as operator of essonne" in bruk(
+        "user", "add", "Ada", "--role", "operator", "--site", "essonne"
+    )
+    assert "only an operator" in bruk("user", "add", "A", "--role", "auditor", "--site", "essonne", status=2)
+    bruk("access", "demand", "approved", "--tenant", "acme", status=4)
     bruk("cancel", "train")
     step(platform.control)
     assert json.loads(bruk("why", "train", "--json"))["workload"]["wanted"] == "stop"

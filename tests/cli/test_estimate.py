@@ -15,12 +15,10 @@ def site(name: str, country: str) -> dict:
     return {"name": name, "display_name": "", "country": country, "grid_zone": country, "operator": "x"}
 
 
-def node(accelerator: str) -> dict:
+def kind(accelerator: str) -> dict:
     return {
-        "site": "essonne",
-        "name": "n-1",
-        "pool": "gpu",
         "accelerator": accelerator,
+        "nodes": 1,
         "devices": 2,
         "cpu_milli": 2000,
         "memory_bytes": 1,
@@ -36,8 +34,8 @@ def world(control):
         "GET /tenants/acme": {"name": "acme", "display_name": "", "residency": {"countries": ["FR"]}},
         "GET /projects/acme/models": {"tenant": "acme", "name": "models", "display_name": ""},
         "GET /sites": [site("essonne", "FR"), site("borlange", "SE")],
-        "GET /sites/essonne/nodes": [],
-        "GET /sites/borlange/nodes": [],
+        "GET /sites/essonne/kinds": [],
+        "GET /sites/borlange/kinds": [],
     }
     return control
 
@@ -69,18 +67,18 @@ def test_the_law_allows_none(bruk, world):
 
 
 def test_none_has_the_accelerator(bruk, world):
-    world.answers["GET /sites/essonne/nodes"] = [node("l40s")]
+    world.answers["GET /sites/essonne/kinds"] = [kind("l40s")]
     assert "has h100-sxm, there is l40s" in estimated(bruk, "--accelerator", "h100-sxm")
 
 
-@pytest.mark.parametrize("away", ["GET /sites", "GET /projects/acme/models", "GET /sites/essonne/nodes"])
+@pytest.mark.parametrize("away", ["GET /sites", "GET /projects/acme/models", "GET /sites/essonne/kinds"])
 def test_a_reason_that_cannot_be_read_takes_nothing_away(bruk, world, away):
     world.answers[away] = FORBIDDEN
     assert "none that its law allows has devices that would do" in estimated(bruk)
 
 
 def test_a_tenants_law_that_cannot_be_read_is_not_made_up(bruk, world):
-    world.answers |= {"GET /tenants/acme": FORBIDDEN, "GET /sites/borlange/nodes": [node("l40s")]}
+    world.answers |= {"GET /tenants/acme": FORBIDDEN, "GET /sites/borlange/kinds": [kind("l40s")]}
     assert "none that its law allows has devices that would do" in estimated(bruk)
 
 

@@ -117,3 +117,10 @@ def test_pairs_keep_what_follows_the_first_sign():
 )
 def test_a_job_without_a_name_has_that_of_what_it_runs(text, name):
     assert body_of(text).name == name
+
+
+def test_destinations_are_read_as_they_are_kept():
+    made = body_of('command = ["a"]\nnetwork = ["PyPI.org.:443", "pypi.org:443", "*.data.example:*"]')
+    assert made.spec.value().network == ("pypi.org:443", "*.data.example:*")
+    with pytest.raises(InvalidInput, match="without a scheme"):
+        body_of('command = ["a"]\nnetwork = ["https://pypi.org"]')

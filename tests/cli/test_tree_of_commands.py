@@ -11,13 +11,20 @@ from bruk.cli.main import app
 
 WORDS = """
 up; demo; agent; gateway; status; login; doctor; version; off; on; submit; ps; why; logs; cancel;
-site add; site ls; site show; site set; node ls; node drain; node undrain; tenant add; tenant ls; tenant show;
-tenant set; user add; user ls; project add; project ls; project set; key create; key ls; key expire;
-key disable; price set; price ls; budget set; budget show; data put; data ls; data get; data rm;
+site add; site ls; site show; site set; site power;
+node ls; node drain; node undrain; tenant add; tenant ls; tenant show;
+tenant set; access request; access ls; access show; access approve; access end; access demand;
+user add; user ls; user disable; user enable; user login-link; token ls; token end; token rotate;
+site token; gateway add; gateway ls; gateway token; project add; project ls; project set; key create; key ls;
+key expire;
+key disable; key rotate; price set; price ls; budget set; budget show; data put; data ls; data get; data rm;
 model ls; model show; model gate;
 model retire; endpoint create; endpoint ls; endpoint scale; endpoint rm; receipt ls; receipt show;
 receipt verify; ledger; ledger export; ledger credit; invoice issue; invoice ls; invoice show; invoice verify;
-audit ls; audit export; audit verify
+database migrate; database check;
+audit ls; audit export; backup; restore; audit verify; twin storm; twin place; twin replay; twin snapshot;
+twin explain; twin what-if; twin trace;
+signing-key ls; signing-key rotate
 """
 EXPECTED = {words.strip() for words in WORDS.split(";")}
 
@@ -88,7 +95,7 @@ def test_up_says_what_becomes_of_running_jobs(bruk):
 @pytest.mark.parametrize("line", [["--home", "HERE", "up"], ["up", "--home", "HERE"]])
 def test_up_takes_its_home_before_and_behind_the_command(bruk, monkeypatch, tmp_path, line):
     given = []
-    monkeypatch.setattr("bruk.assembly.up", lambda home, *rest, once: given.append(home) or {})
+    monkeypatch.setattr("bruk.assembly.up", lambda home, *rest, **more: given.append(home) or {})
     here = str(tmp_path / "here")
     assert bruk(*[here if word == "HERE" else word for word in line])[0] == 0
     assert given == [tmp_path / "here"]

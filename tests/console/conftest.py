@@ -7,7 +7,7 @@ import math
 import shutil
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,8 @@ from bruk.wire.requests import (
     UserBody,
 )
 
+from .chromium import ARGUMENTS, CHROMIUM
+
 START_MS = 1_800_000_000_000 - 9 * 3_600_000
 HTML_NAME = "<script>alert(1)</script><b onclick=x>"
 RTL_NAME = "נורדיק \u202eגזע Ångström & Söner 北"
@@ -88,13 +90,18 @@ class Cloud:
         self.logins[name] = secret
         self.actors[name] = Actor("user", user.id, user.role, tenant)
 
-    def sync(self, site: str, observations: list[Observation] = (), meters: list[MeterRecord] = ()) -> None:  # type: ignore[assignment]
+    def sync(
+        self,
+        site: str,
+        observations: Sequence[Observation] = (),
+        meters: Sequence[MeterRecord] = (),
+        **more: Any,
+    ) -> None:
         with self.control.read() as connection:
             generation = switch.state(connection).generation
         request = SyncRequest(
+            **{"agent_version": "0.1", "boot_id": "boot", **more},
             site=site,
-            agent_version="0.1",
-            boot_id="boot",
             journal=f"journal-{site}",
             now_ms=self.clock.now_ms(),
             nodes=self.nodes[site],
@@ -525,3 +532,12 @@ def stand_in(cloud: Cloud) -> Iterator[StandIn]:
 def served() -> type[Served]:
     """How a test serves an application to a real browser."""
     return Served
+
+
+@pytest.fixture
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as driver:
+        found = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield found
+        found.close()

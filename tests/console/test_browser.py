@@ -2,9 +2,6 @@
 
 import json
 import re
-from pathlib import Path
-
-import pytest
 
 from bruk.control import gateways, switch
 from bruk.control.logs import Stream
@@ -13,57 +10,9 @@ from bruk.model.switch import Acknowledgement, EnforcerKind
 from bruk.model.tenant import Actor
 from bruk.wire.gateway import GatewaySync
 
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+from .chromium import MARKS, Watch
 
-pytestmark = [
-    pytest.mark.chromium,
-    pytest.mark.slow,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="Debian's chromium package is not installed"),
-]
-
-
-@pytest.fixture
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as driver:
-        found = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield found
-        found.close()
-
-
-class Watch:
-    """A page, and everything that it asked for or complained about."""
-
-    def __init__(self, browser, origin, **options):
-        self.page = browser.new_context(**options).new_page()
-        self.origin = origin
-        self.addresses: list[str] = []
-        self.complaints: list[str] = []
-        self.page.on("request", lambda request: self.addresses.append(request.url))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on(
-            "console",
-            lambda said: self.complaints.append(said.text) if said.type in ("error", "warning") else None,
-        )
-
-    def enter(self, secret):
-        self.page.goto(f"{self.origin}/login?token={secret}")
-        self.page.get_by_role("button", name="Log in").click()
-        self.page.get_by_role("heading", name="Overview").wait_for()
-
-    def check(self):
-        assert self.complaints == []
-        assert self.addresses
-        assert [url for url in self.addresses if not url.startswith(self.origin + "/")] == []
+pytestmark = MARKS
 
 
 def test_an_operator_looks_around_and_turns_a_site_off_and_on(cloud, browser, served):
@@ -165,3 +114,45 @@ def test_a_page_that_is_open_elsewhere_goes_to_the_login_when_the_session_ends(c
         # A fragment asked for just as the session ended is refused, and the browser says so.
         watch.complaints = [said for said in watch.complaints if "401 (Unauthorized)" not in said]
         watch.check()
+
+
+def test_an_operator_asks_for_a_log_and_its_tenant_sees_who_looked(cloud, browser, served, tmp_path):
+    job = cloud.jobs["finetune-support"].id
+    with served(cloud.app()) as there:
+        watch = Watch(browser, there.url)
+        page = watch.page
+        watch.enter(cloud.logins["operator"])
+        page.goto(f"{there.url}/workloads/{job}")
+        page.get_by_text("This log is acme/lab's own.").wait_for()
+        assert "loss=" not in page.content()
+        page.screenshot(path=tmp_path / "refused.png", full_page=True)
+        page.get_by_label("Why").fill("ticket 42")
+        page.get_by_role("button", name="Ask to look").click()
+        page.locator("pre.log").get_by_text("train: step=").first.wait_for()
+        watch.check()
+        tenant = Watch(browser, there.url)
+        tenant.enter(cloud.logins["acme"])
+        tenant.page.get_by_role("navigation").get_by_role("link", name="Operator access").click()
+        tenant.page.get_by_text("ticket 42").wait_for()
+        tenant.page.get_by_text("Looked at").first.click()
+        assert tenant.page.get_by_text("/log").count() == 1
+        tenant.page.screenshot(path=tmp_path / "access.png", full_page=True)
+        tenant.page.get_by_role("button", name="End it").click()
+        tenant.page.get_by_role("button", name="Demand to be asked first").click()
+        tenant.page.get_by_text("says yes before an operator may look").wait_for()
+        tenant.check()
+        page.goto(f"{there.url}/workloads/{job}")
+        page.get_by_text("This log is acme/lab's own.").wait_for()
+
+
+def test_forms_work_over_plain_http_where_a_browser_does_not_say_which_site_sends(cloud, browser, served):
+    with served(cloud.app()) as there:
+        watch = Watch(browser, there.url.replace("127.0.0.1", "bruk.example"))
+        told = []
+        watch.page.on("request", lambda request: told.append(request) if request.method == "POST" else None)
+        watch.enter(cloud.logins["operator"])
+        watch.page.get_by_role("button", name="Log out").click()
+        watch.page.get_by_text("There are no passwords here.").wait_for()
+        sent = [request.all_headers() for request in told]
+        assert [headers.get("origin") for headers in sent] == [watch.origin] * 2
+        assert not any("sec-fetch-site" in headers for headers in sent)

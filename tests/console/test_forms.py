@@ -5,7 +5,7 @@ import re
 import pytest
 from fastapi.routing import APIRoute
 
-from bruk.control import access, jobs, switch
+from bruk.control import access, jobs, persons, switch
 from bruk.model.workload import Wanted
 from bruk.store import records
 
@@ -26,6 +26,8 @@ def _posts(cloud):
         "{node}": "ess-01",
         "{workload}": cloud.jobs["finetune-support"].id,
         "{key}": "key_1",
+        "{user}": cloud.actors["member"].id,
+        "{credential}": "cred_1",
         "{model}": "code-small",
     }
     found = []
@@ -47,11 +49,13 @@ def _routes(routes):
 
 
 def test_no_form_is_taken_without_its_token(cloud):
-    browser = cloud.client("operator")
     paths = _posts(cloud)
     assert len(paths) >= 12, paths
+    browsers = {who: cloud.client(who) for who in ("acme", "operator")}
     before = _audit(cloud)
     for path in paths:
+        # What a tenant alone decides is refused to an operator before the form is looked at.
+        browser = browsers["acme" if path.startswith("/access/") else "operator"]
         for given in [{}, {"form_token": "wrong"}, {"form_token": "0" * 64}]:
             answer = browser.post(path, data={"scope": "platform", "reason": "x", **given})
             assert answer.status_code == 403, path
@@ -65,6 +69,49 @@ def test_a_token_of_another_session_does_not_do(cloud):
     browser = cloud.client("operator")
     answer = browser.post("/switch/off", data={"form_token": other, "scope": "platform", "reason": "x"})
     assert answer.status_code == 403
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"Origin": "http://elsewhere.example"},
+        {"Origin": "http://testserver.elsewhere.example"},
+        {"Origin": "http://testserver:8080"},
+        {"Origin": "http://testserver@elsewhere.example"},
+        {"Origin": "null"},
+        {"Origin": ""},
+        {"Origin": "http://["},
+        {"Origin": "http://testserver", "Sec-Fetch-Site": "cross-site"},
+        {"Origin": "http://testserver", "Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "cross-site"},
+    ],
+)
+def test_what_a_browser_says_another_site_sent_changes_nothing_even_with_the_token(cloud, told):
+    browser = cloud.client("operator")
+    form = {"form_token": _token(browser), "scope": "platform", "reason": "x"}
+    before = _audit(cloud)
+    # What a tenant alone decides is refused to an operator before the form is looked at.
+    for path in [path for path in _posts(cloud) if not path.startswith("/access/")]:
+        answer = browser.post(path, data=form, headers={"Bruk-Form": form["form_token"], **told})
+        assert answer.status_code == 403, path
+        assert "another site" in answer.text, path
+    assert _audit(cloud) == before
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {},
+        {"Origin": "http://testserver"},
+        {"Origin": "https://TESTSERVER"},
+        {"Origin": "null", "Sec-Fetch-Site": "same-origin"},
+        {"Origin": "https://bruk.example", "Sec-Fetch-Site": "same-origin"},
+    ],
+)
+def test_a_form_of_the_consoles_own_is_taken_however_the_browser_says_so(cloud, told):
+    browser = cloud.client("operator")
+    form = {"form_token": _token(browser), "name": "New", "role": "auditor"}
+    assert browser.post("/people", data=form, headers=told).status_code < 400
 
 
 def test_a_site_is_turned_off_with_a_reason_and_on_again_with_a_receipt(cloud):
@@ -115,7 +162,7 @@ def test_only_operators_turn_the_switch(cloud, who):
     form = {"form_token": _token(browser), "scope": "platform", "reason": "mine"}
     answer = browser.post("/switch/off", data=form)
     assert answer.status_code == 403
-    assert "Only an operator" in answer.text
+    assert "This is for platform operators, site operators only" in answer.text
 
 
 def test_auditors_change_nothing_even_with_a_good_token(cloud):
@@ -251,3 +298,104 @@ def test_a_gate_is_set_by_operators_and_a_model_retired_only_when_meant(cloud):
     served = tenant.post("/models/code-small/retire", data={**mine, "confirmed": "code-small"})
     assert served.status_code == 409
     assert "remove it first" in served.text
+
+
+def test_a_rotated_key_shows_its_new_secret_once_and_the_old_one_works_on_for_an_hour(cloud):
+    browser = cloud.client("acme")
+    token = _token(browser)
+    made = browser.post("/people/keys", data={"form_token": token, "project": "acme/lab", "name": "app"})
+    old = re.search(r'value="(bk_[^"]+)"', made.text)[1]
+    key = access.actor_of(cloud.control, old).id
+    rotated = browser.post(f"/people/keys/{key}/rotate", data={"form_token": token})
+    assert rotated.headers["cache-control"] == "no-store"
+    new = re.search(r'value="(bk_[^"]+)"', rotated.text)[1]
+    assert access.actor_of(cloud.control, new) == access.actor_of(cloud.control, old)
+    assert "the secret before works until" in browser.get("/people").text
+    assert new not in browser.get("/people").text
+    cloud.clock.advance(3_600_000)
+    with pytest.raises(access.Unauthenticated):
+        access.actor_of(cloud.control, old)
+    assert access.actor_of(cloud.control, new).id == key
+
+
+def test_a_person_logs_out_everywhere_else_and_ends_one_by_one(cloud):
+    me = cloud.actors["member"].id
+    here = cloud.client("member")
+    _, link = persons.new_link(cloud.control, cloud.operator, me)
+    _, elsewhere = access.log_in(cloud.control, link, "token")
+    page = here.get(f"/people/{me}").text
+    assert page.count(">End</button>") == 2
+    assert "this one" in page
+    assert elsewhere not in page
+    answer = here.post(f"/people/{me}/end", data={"form_token": _token(here)})
+    assert answer.status_code == 303
+    with pytest.raises(access.Unauthenticated):
+        access.actor_of(cloud.control, elsewhere)
+    page = here.get(f"/people/{me}").text
+    (mine,) = re.findall(rf"/people/{me}/credentials/(cred_\w+)", page)
+    here.post(f"/people/{me}/credentials/{mine}", data={"form_token": _token(here)})
+    assert here.get("/").headers["location"] == "/login"
+
+
+def test_an_administrator_disables_enables_and_makes_a_link(cloud):
+    person = cloud.actors["member"].id
+    member, browser = cloud.client("member"), cloud.client("acme")
+    token = _token(browser)
+    assert (
+        browser.post(f"/people/{person}", data={"form_token": token, "disabled": "true"}).status_code == 303
+    )
+    assert member.get("/").headers["location"] == "/login"
+    page = browser.get(f"/people/{person}").text
+    assert "Nothing lets this person in" in page
+    assert browser.post(f"/people/{person}/login-link", data={"form_token": token}).status_code == 409
+    browser.post(f"/people/{person}", data={"form_token": token, "disabled": "false"})
+    made = browser.post(f"/people/{person}/login-link", data={"form_token": token})
+    assert made.headers["cache-control"] == "no-store"
+    secret = re.search(r"login\?token=([^\"&]+)", made.text)[1]
+    assert access.log_in(cloud.control, secret)[0].id == person
+    assert secret not in browser.get(f"/people/{person}").text
+
+
+@pytest.mark.parametrize(
+    ("who", "whom", "status"),
+    [
+        ("member", "acme", 403),
+        ("lumen", "member", 404),
+        ("acme", "operator", 404),
+        ("auditor", "member", 403),
+        ("acme", "nobody", 404),
+    ],
+)
+def test_a_persons_page_is_theirs_and_their_administrators(cloud, who, whom, status):
+    browser = cloud.client(who)
+    person = cloud.operator.id if whom == "operator" else "user_none"
+    person = cloud.actors[whom].id if whom in cloud.actors and whom != "operator" else person
+    assert browser.get(f"/people/{person}").status_code == (200 if who == "auditor" else status)
+    before = _audit(cloud)
+    data = {"form_token": _token(browser, "/people"), "disabled": "true"}
+    for path in ("", "/login-link", "/end"):
+        assert browser.post(f"/people/{person}{path}", data=data).status_code == status
+    assert _audit(cloud) - before == (3 if status == 403 else 0), "refusals are audited"
+
+
+def test_a_session_that_only_refreshes_its_pages_ends_after_half_an_hour(cloud):
+    browser = cloud.client("member")
+    assert browser.get("/").status_code == 200
+    part = {"Bruk-Fragment": "overview", "HX-Request": "true"}
+    for _ in range(6):
+        cloud.clock.advance(4 * 60_000)
+        assert browser.get("/", headers=part).status_code in (200, 204)
+    cloud.clock.advance(6 * 60_000)
+    assert browser.get("/", headers=part).status_code == 401
+    assert browser.get("/").headers["location"] == "/login"
+
+
+def test_a_new_login_ends_the_session_that_the_browser_had(cloud):
+    browser = cloud.client("member")
+    before = browser.cookies["bruk_session"]
+    _, link = persons.new_link(cloud.control, cloud.operator, cloud.actors["member"].id)
+    form = re.search(r'name="form_token" value="([0-9a-f]+)"', browser.get(f"/login?token={link}").text)[1]
+    assert browser.post("/login", data={"token": link, "form_token": form}).status_code == 303
+    assert browser.cookies["bruk_session"] != before
+    with pytest.raises(access.Unauthenticated):
+        access.actor_of(cloud.control, before)

@@ -2,14 +2,9 @@
 
 import asyncio
 
-from bruk.console.door import STREAMS_MAX, Console
 from bruk.console.live import events
 from bruk.control import access
 from bruk.control.logs import Stream
-
-
-def _console(cloud):
-    return Console(cloud.control, lambda: "", b"secret")
 
 
 def _session(cloud, who):
@@ -25,14 +20,13 @@ async def _next_event(stream):
 
 def test_a_change_is_told_at_once(cloud):
     async def story():
-        console = _console(cloud)
-        stream = events(console, _session(cloud, "operator"))
+        stream = events(cloud.control, cloud.operator, _session(cloud, "operator"))
         assert (await anext(stream)).startswith("retry")
-        assert console.streams == 1
+        assert len(cloud.control.streams) == 1
         cloud.control.changes.bump()
         assert await _next_event(stream) == "changed"
         await stream.aclose()
-        assert console.streams == 0
+        assert len(cloud.control.streams) == 0
 
     asyncio.run(story())
 
@@ -41,7 +35,7 @@ def test_what_a_run_writes_is_told(cloud):
     async def story():
         workload = cloud.jobs["finetune-support"]
         run = cloud.newest_run(workload).id
-        stream = events(_console(cloud), _session(cloud, "acme"), workload.id)
+        stream = events(cloud.control, cloud.actors["acme"], _session(cloud, "acme"), workload.id)
         await anext(stream)
         for kind in (Stream.LOG, Stream.PROGRESS):
             cloud.control.logs.append(run, kind, cloud.control.logs.size(run, kind), b"{}\n")
@@ -54,7 +48,7 @@ def test_what_a_run_writes_is_told(cloud):
 def test_the_stream_ends_with_the_session(cloud):
     async def story():
         session = _session(cloud, "operator")
-        stream = events(_console(cloud), session)
+        stream = events(cloud.control, cloud.operator, session)
         await anext(stream)
         access.log_out(cloud.control, session)
         cloud.control.changes.bump()
@@ -66,15 +60,15 @@ def test_the_stream_ends_with_the_session(cloud):
 
 def test_a_workload_of_somebody_else_ends_the_stream_before_it_tells_anything(cloud):
     async def story():
-        stream = events(_console(cloud), _session(cloud, "lumen"), cloud.jobs["pretrain-code"].id)
+        job = cloud.jobs["pretrain-code"].id
+        stream = events(cloud.control, cloud.actors["lumen"], _session(cloud, "lumen"), job)
         assert await _next_event(stream) == "ended"
 
     asyncio.run(story())
 
 
 def test_there_is_a_limit_to_open_streams(cloud, monkeypatch):
-    monkeypatch.setattr("bruk.console.live.STREAMS_MAX", 0)
-    assert STREAMS_MAX > 0
+    monkeypatch.setattr("bruk.control.streams.STREAMS_MAX", 0)
     answer = cloud.client("operator").get("/events")
     assert answer.status_code == 503
     assert "too_many_streams" in answer.text

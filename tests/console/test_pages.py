@@ -183,7 +183,7 @@ def test_every_answer_carries_the_headers_that_protect_it(cloud):
         assert "frame-ancestors 'none'" in policy, path
         assert headers["x-frame-options"] == "DENY", path
         assert headers["cache-control"] == "no-store", path
-        assert headers["referrer-policy"] == "no-referrer", path
+        assert headers["referrer-policy"] == "same-origin", path
         assert headers["x-content-type-options"] == "nosniff", path
 
 

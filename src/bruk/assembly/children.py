@@ -18,6 +18,8 @@ PAUSE_S_MAX = 30.0
 # A child that ran for so long before it ended had started well, so its pause begins anew.
 WELL_S = 60.0
 END_S = 20.0
+# Variables that are this process's alone: no agent or gateway needs the store's address and password.
+OWN = ("BRUK_DATABASE_URL",)
 
 
 class Children:
@@ -27,8 +29,9 @@ class Children:
     the agents' supervisors run outlives them all.
     """
 
-    def __init__(self, logs: Path) -> None:
+    def __init__(self, logs: Path, env: dict[str, str] | None = None) -> None:
         self._logs = logs
+        self._env = env or {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def keep(self, name: str, arguments: list[str], env: dict[str, str] | None = None) -> None:
@@ -68,6 +71,7 @@ class Children:
         return self._logs / f"{name}.log"
 
     async def _once(self, name: str, arguments: list[str], env: dict[str, str]) -> int:
+        inherited = {name: item for name, item in os.environ.items() if name not in OWN}
         with self._log_path(name).open("ab") as output:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -77,7 +81,7 @@ class Children:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env={**os.environ, **env},
+                env={**inherited, **self._env, **env},
                 preexec_fn=_die_with_parent,
             )
         try:

@@ -9,9 +9,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bruk.model.errors import Conflict, InvalidInput
+from bruk.model.jsontext import parse_json
 
 # What the command line and whoever starts Bruk may have written into a home before its first start.
-BEFORE_FIRST_START = {"cli.json", "lock", "up.log", "keys", "artifacts", "logs", "sites", "gateways"}
+BEFORE_FIRST_START = frozenset(
+    (
+        "cli.json",
+        "clock.json",
+        "lock",
+        "up.log",
+        "keys",
+        "artifacts",
+        "logs",
+        "sites",
+        "gateways",
+        "database_url",
+    )
+)
+_DRAFT = ".new"
 
 
 class HomeInUse(Conflict):
@@ -28,7 +43,25 @@ class Home:
 
     @property
     def database_url(self) -> str:
-        return f"sqlite:///{self.path / 'bruk.sqlite3'}"
+        """Where the store is: on the server that this home remembers, else in a file of its own."""
+        if self.server_file.exists():
+            return read_secret(self.server_file, "database's address")
+        return f"sqlite:///{self.database_file}"
+
+    @property
+    def server_file(self) -> Path:
+        """The address of the store's server, which may hold a password."""
+        return self.path / "database_url"
+
+    @property
+    def database_file(self) -> Path:
+        """Where SQLite keeps the store."""
+        return self.path / "bruk.sqlite3"
+
+    @property
+    def clock_file(self) -> Path:
+        """Where the line of time is kept over a restart (see ``assembly.clock``)."""
+        return self.path / "clock.json"
 
     @property
     def keys(self) -> Path:
@@ -78,7 +111,13 @@ class Home:
             raise InvalidInput(f"Bruk's home {self.path} belongs to another user; choose another with --home")
         if status.st_mode & 0o077:
             raise InvalidInput(f"Bruk's home {self.path} is open to other users: run 'chmod 700 {self.path}'")
-        entries = {entry.name for entry in self.path.iterdir()}
+        # With the draft of a file of ours whose writer was killed.
+        entries = {_written_as(entry.name) for entry in self.path.iterdir()}
+        if self.database_file.exists() and not self.signing_key.exists():
+            raise InvalidInput(
+                f"the signing key {self.signing_key} is missing, and the records here were signed with it: "
+                "put it back (mode 0600) from where it is kept"
+            )
         if entries - BEFORE_FIRST_START and not self.signing_key.exists():
             raise InvalidInput(
                 f"{self.path} has other things in it and is no home of Bruk: give an empty folder with --home"
@@ -103,10 +142,15 @@ class Home:
             yield
 
 
+def _written_as(name: str) -> str:
+    """The name of the file whose draft this is, or the name itself."""
+    return name[1 : -len(_DRAFT)] if name.startswith(".") and name.endswith(_DRAFT) else name
+
+
 def write_secret(path: Path, content: str) -> None:
     """Write a file that only its owner may read, whole or not at all."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.new")
+    draft = path.with_name(f".{path.name}{_DRAFT}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(content)
@@ -130,7 +174,7 @@ def read_secret(path: Path, what: str) -> str:
 def remember(home: Home, **values: str) -> None:
     """Write to ``cli.json`` what the command line on this machine needs."""
     try:
-        kept = json.loads(home.cli_file.read_text(encoding="utf-8"))
+        kept = parse_json(home.cli_file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        kept = {}
-    write_secret(home.cli_file, json.dumps({**kept, **values}, indent=1))
+        kept = None
+    write_secret(home.cli_file, json.dumps({**(kept if isinstance(kept, dict) else {}), **values}, indent=1))

@@ -1,7 +1,6 @@
 """The agent's and the gateway's own processes: what ``bruk agent`` and ``bruk gateway`` run."""
 
 import asyncio
-import json
 import logging
 import os
 import sys
@@ -15,11 +14,15 @@ from bruk.engines.local.engine import LocalEngine
 from bruk.engines.local.slots import LocalConfig
 from bruk.engines.meter import machine_meter
 from bruk.gateway import Gateway
+from bruk.model import egress
 from bruk.model.errors import InvalidInput
+from bruk.model.jsontext import parse_json
 from bruk.seal import Keyring
 
 SLOTS_VARIABLE = "BRUK_SLOTS"
 ISOLATION_VARIABLE = "BRUK_ISOLATION"
+SOFTWARE_VARIABLE = "BRUK_SOFTWARE"
+EGRESS_VARIABLE = "BRUK_EGRESS"
 ISOLATIONS = ("auto", "sandbox", "none")
 
 
@@ -43,12 +46,24 @@ def run_agent(site: str, home: Path, control_url: str) -> None:
         BrukError: the token is missing, another agent has this home, or the engine cannot start.
     """
     settle_in()
-    clock = SystemClock()
+    clock = SystemClock.shared(dict(os.environ))
     token = read_secret(home / "token", "agent's token")
-    engine = LocalEngine(home / "engine", clock, _local_config(home))
+    config = _local_config(home)
+    engine = LocalEngine(home / "engine", clock, config)
     accelerators = {node.name: node.accelerator for node in engine.inventory().nodes}
     energy = MachineEnergy(machine_meter(clock), clock, accelerators)
-    agent = Agent(home, site, control_url, token, engine, clock, energy=energy)
+    agent = Agent(
+        home,
+        site,
+        control_url,
+        token,
+        engine,
+        clock,
+        token_file=home / "token",
+        energy=energy,
+        software=config.software,
+        egress=config.egress,
+    )
     asyncio.run(run_until_signalled(agent))
 
 
@@ -57,6 +72,20 @@ def _local_config(home: Path) -> LocalConfig:
     isolation = os.environ.get(ISOLATION_VARIABLE, "auto")
     if isolation not in ISOLATIONS:
         raise InvalidInput(f"{ISOLATION_VARIABLE} is {isolation!r}; it may be {', '.join(ISOLATIONS)}")
+    software = tuple(Path(name) for name in os.environ.get(SOFTWARE_VARIABLE, "").split(os.pathsep) if name)
+    for folder in software:
+        if not folder.is_absolute() or not folder.is_dir():
+            raise InvalidInput(
+                f"{SOFTWARE_VARIABLE} names {str(folder)!r}, which is no folder here; write full paths with "
+                f"{os.pathsep!r} between them"
+            )
+    try:
+        rules = tuple(map(egress.parse, os.environ.get(EGRESS_VARIABLE, "").replace(",", " ").split()))
+    except InvalidInput as error:
+        raise InvalidInput(
+            f"{EGRESS_VARIABLE}: {error.message}. It lists the destinations that jobs may declare, like "
+            "'pypi.org:443 *.data.example:443', with spaces between them"
+        ) from None
     slots = os.environ.get(SLOTS_VARIABLE, "")
     if slots and not slots.isdecimal():
         raise InvalidInput(f"{SLOTS_VARIABLE} is {slots!r}; it is the number of cpu slots of this machine")
@@ -65,6 +94,8 @@ def _local_config(home: Path) -> LocalConfig:
     return LocalConfig(
         slots=int(slots) if slots else None,
         isolation=isolation,
+        software=software,
+        egress=rules,
         private=(platform_home, home),
     )
 
@@ -78,9 +109,23 @@ def run_gateway(home: Path, control_url: str, listen: str, site: str) -> None:
     settle_in()
     token = read_secret(home / "token", "gateway's token")
     pinned = Keyring.from_document(_json(home / "control.pub"))
-    gateway = Gateway(home, home.name, site, control_url, token, pinned, SystemClock())
+    gateway = Gateway(
+        home,
+        home.name,
+        site,
+        control_url,
+        token,
+        pinned,
+        SystemClock.shared(dict(os.environ)),
+        token_file=home / "token",
+    )
     asyncio.run(gateway.run(listen))
 
 
 def _json(path: Path) -> object:
-    return json.loads(read_secret(path, "file of control's public keys"))
+    what = "file of control's public keys"
+    try:
+        found: object = parse_json(read_secret(path, what))
+    except ValueError as error:
+        raise InvalidInput(f"the {what} {path} is not JSON: {error}") from None
+    return found

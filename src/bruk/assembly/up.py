@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 import json
 import logging
+import os
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,16 +15,20 @@ from typing import Any
 import uvicorn
 
 from bruk.assembly.children import Children
-from bruk.assembly.clock import SystemClock
+from bruk.assembly.clock import LINE_VARIABLE, SystemClock
+from bruk.assembly.databases import open_database, remember_database
+from bruk.assembly.front import SERVING, Front, hosts_of
 from bruk.assembly.home import Home, remember, write_secret
-from bruk.assembly.platform import create_app, open_control
+from bruk.assembly.platform import check_database, create_app, make_first_key, open_control
 from bruk.assembly.processes import settle_in
 from bruk.control import access, sites
 from bruk.control.control import Control
-from bruk.model.errors import InvalidInput
+from bruk.control.skew import CLOCK_SKEW_MS
+from bruk.model.errors import InvalidInput, Unauthenticated
 from bruk.model.site import EngineKind, Site
 from bruk.model.tenant import SYSTEM
-from bruk.store import places
+from bruk.store import places, records, work
+from bruk.store.database import Database
 
 log = logging.getLogger(__name__)
 
@@ -41,21 +46,29 @@ class Address:
     gateway_port: int
 
 
-def up(home_path: Path, port: int, gateway_port: int, once: bool = False) -> dict[str, Any]:
+def up(
+    home_path: Path, port: int, gateway_port: int, once: bool = False, database: str = ""
+) -> dict[str, Any]:
     """Run everything on this machine until SIGTERM or Ctrl-C; running jobs go on without it.
 
     Args:
         port, gateway_port: of control and of the gateway; 0 takes a free one.
         once: start, wait until all answer, stop.
+        database: address of the store's server, or ``@FILE`` that holds it; empty: as the home remembers.
 
     Raises:
-        BrukError: the home is in use or damaged, or a port is taken.
+        BrukError: the home or the database is in use or damaged, or a port is taken.
     """
     settle_in()
     home = Home(home_path)
     home.make()
-    with home.locked():
-        return asyncio.run(_up(home, port, gateway_port, once))
+    with home.locked(), contextlib.closing(open_database(home, database)) as store:
+        make_first_key(home)
+        if store.is_sqlite:
+            check_database(home, store, SystemClock())
+        with store.controlled():
+            remember_database(home, store)
+            return asyncio.run(_up(home, store, port, gateway_port, once))
 
 
 def _listen(port: int) -> socket.socket:
@@ -70,6 +83,11 @@ def _listen(port: int) -> socket.socket:
         ) from None
     listener.listen(512)
     return listener
+
+
+def doors(*ports: int | None) -> frozenset[int]:
+    """Ports of this cloud's own processes, where no replica is whatever an agent says."""
+    return frozenset(port for port in ports if port is not None)
 
 
 def _free_port(port: int) -> int:
@@ -87,21 +105,31 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _up(home: Home, port: int, gateway_port: int, once: bool) -> dict[str, Any]:
-    control = open_control(home, SystemClock())
+async def _up(home: Home, database: Database, port: int, gateway_port: int, once: bool) -> dict[str, Any]:
+    hosts = hosts_of(os.environ)
+    clock = SystemClock.shared(file=home.clock_file)
+    control = open_control(home, clock, database)
+    with control.read() as connection:
+        if not work.runs(connection, unsettled=True):
+            clock.catch_up()
+        clock.not_before(records.newest_ms(connection))
+    write_secret(home.clock_file, clock.line.text())
+    if abs(clock.off_by_ms()) > CLOCK_SKEW_MS:
+        log.warning(
+            "this machine's clock is %d s off Bruk's records; see 'bruk doctor'", clock.off_by_ms() // 1000
+        )
     listener = _listen(port)
     found_port = _free_port(gateway_port)
     at = Address(f"http://{HOST}:{listener.getsockname()[1]}", f"http://{HOST}:{found_port}", found_port)
     control.gateway_url = at.gateway_url
+    control.doors = doors(listener.getsockname()[1], found_port, database.engine.url.port)
     _, login, token = access.first_operator(control)
     login_url = f"{at.control_url}/login?token={login}"
     remember(home, url=at.control_url, gateway_url=at.gateway_url, token=token)
 
-    config = uvicorn.Config(
-        create_app(control), log_config=None, access_log=False, timeout_graceful_shutdown=3
-    )
+    config = uvicorn.Config(Front(create_app(control), hosts), **SERVING)
     server = _Server(config)
-    children = Children(home.logs)
+    children = Children(home.logs, {LINE_VARIABLE: clock.line.text()})
     serving = asyncio.create_task(server.serve([listener]))
     keeping = asyncio.create_task(_keep(home, control, children, at))
     told_to_end = asyncio.Event()
@@ -125,7 +153,6 @@ async def _up(home: Home, port: int, gateway_port: int, once: bool) -> dict[str,
         control.changes.close()
         server.should_exit = True
         await serving
-        control.database.close()
     return {"control": at.control_url, "gateway": at.gateway_url, "home": str(home.path)}
 
 
@@ -153,7 +180,9 @@ async def _keep(home: Home, control: Control, children: Children, at: Address) -
         here = await asyncio.to_thread(_local_sites, control)
         for site in here:
             folder = home.site(site.name)
-            if not (folder / "token").exists():
+            if f"agent-{site.name}" not in children.names() and not await asyncio.to_thread(
+                _known, folder / "token", access.agent_of, control
+            ):
                 token = await asyncio.to_thread(sites.renew_agent_token, control, SYSTEM, site.name)
                 write_secret(folder / "token", token)
             arguments = ["agent", "--site", site.name, "--home", str(folder), "--control", at.control_url]
@@ -161,6 +190,15 @@ async def _keep(home: Home, control: Control, children: Children, at: Address) -
         if here:
             await _keep_gateway(home, control, children, at, here[0])
         version = await control.changes.wait_past(version, LOOK_MS)
+
+
+def _known(file: Path, bearer_of: Callable[[Control, str], object], control: Control) -> bool:
+    """Whether the file of a child holds the token that control knows; after a crash it may not."""
+    try:
+        bearer_of(control, file.read_text(encoding="utf-8").strip())
+    except (OSError, Unauthenticated):
+        return False
+    return True
 
 
 def _local_sites(control: Control) -> list[Site]:
@@ -174,7 +212,7 @@ async def _keep_gateway(home: Home, control: Control, children: Children, at: Ad
     if f"gateway-{name}" in children.names():
         return
     folder = home.gateway(name)
-    if not (folder / "token").exists():
+    if not await asyncio.to_thread(_known, folder / "token", access.gateway_of, control):
         token = await asyncio.to_thread(sites.add_gateway, control, SYSTEM, name, site.name)
         write_secret(folder / "token", token)
     write_secret(folder / "control.pub", json.dumps(control.keyring.document()))
@@ -187,7 +225,8 @@ async def _all_answer(control: Control, children: Children) -> None:
     while True:
         with control.read() as connection:
             agents = {row.site for row in places.agents(connection) if row.last_sync_at_ms}
-            gateways = places.gateways(connection)
+            kept = children.names()
+            gateways = [row for row in places.gateways(connection) if f"gateway-{row.name}" in kept]
         expected = {site.name for site in _local_sites(control)}
         if (
             expected <= agents

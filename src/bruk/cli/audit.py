@@ -10,7 +10,7 @@ from bruk.cli import output, verify
 from bruk.cli.output import JsonOption
 from bruk.cli.quantity import show_time
 from bruk.cli.settings import client
-from bruk.cli.verify import KeyOption, PinOption
+from bruk.cli.verify import HandoversOption, KeyOption, PinOption
 
 PANEL = "Records"
 audit_app = typer.Typer(no_args_is_help=True, help="Who did what to what, chained and signed.")
@@ -51,6 +51,12 @@ def audit_ls(
     )
 
 
+def say_exported(file: Path, size_bytes: int, json: bool) -> None:
+    """Print where a sealed chain was written to [bytes]."""
+    said = f"{file}: {size_bytes:,} bytes. 'bruk audit verify {file}' checks it offline."
+    output.answer({"file": str(file), "size_bytes": size_bytes}, said, json)
+
+
 @audit_app.command("export")
 def audit_export(
     ctx: typer.Context,
@@ -60,10 +66,7 @@ def audit_export(
     """Write the audit log's sealed chain to a file that 'bruk audit verify' checks offline."""
     with client(ctx) as control:
         size_bytes = control.audit.export(file)
-    if json:
-        output.show_json({"file": str(file), "size_bytes": size_bytes})
-    else:
-        output.say(f"{file}: {size_bytes:,} bytes. 'bruk audit verify {file}' checks it offline.")
+    say_exported(file, size_bytes, json)
 
 
 @audit_app.command("verify")
@@ -74,6 +77,7 @@ def audit_verify(
     ],
     key: KeyOption = None,
     pin: PinOption = None,
+    handovers: HandoversOption = None,
     against: Annotated[
         list[Path] | None,
         typer.Option("--against", help="A receipt or invoice whose checkpoint must agree; repeat."),
@@ -85,4 +89,4 @@ def audit_verify(
     Without --key or --pin the keys are those of this home, or else the file's own, which proves the file
     whole but not who wrote it.
     """
-    verify.export(ctx, file, key, pin, against or [], json)
+    verify.export(ctx, file, key, pin, against or [], json, handovers)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from bruk.cli import output
+from bruk.cli.audit import say_exported
 from bruk.cli.output import JsonOption
 from bruk.cli.people import budget_fields
 from bruk.cli.quantity import microeur, moment_ms, show_eur, show_grams, show_kwh, show_moment, show_time
@@ -100,10 +101,9 @@ def budget_set(
             changed = control.projects.set_budget(whose, limit)
         else:
             changed = control.tenants.set_budget(whose, limit)
-    if json:
-        output.show_json(changed)
-    else:
-        output.say(f"Budget of {whose}: {'no limit' if limit is None else show_eur(limit) + ' EUR'}.")
+    output.answer(
+        changed, f"Budget of {whose}: {'no limit' if limit is None else show_eur(limit) + ' EUR'}.", json
+    )
 
 
 @budget_app.command("show")
@@ -190,10 +190,7 @@ def ledger_export(
     """Write the ledger's sealed chain to a file that 'bruk audit verify' checks offline."""
     with client(ctx) as control:
         size_bytes = control.ledger.export(file)
-    if json:
-        output.show_json({"file": str(file), "size_bytes": size_bytes})
-    else:
-        output.say(f"{file}: {size_bytes:,} bytes. 'bruk audit verify {file}' checks it offline.")
+    say_exported(file, size_bytes, json)
 
 
 @ledger_app.command("credit")

@@ -7,12 +7,15 @@ import typer
 from bruk.cli import output
 from bruk.cli.output import JsonOption
 from bruk.cli.people import (
+    BorrowOption,
     CountryOption,
+    DevicesOption,
     OperatorOption,
     ResidencySiteOption,
     TenantArgument,
     project_app,
     residency_of,
+    show_quota,
     show_residency,
     tenant_app,
 )
@@ -46,13 +49,15 @@ def site_set(
         CutOffPolicy | None, typer.Option(help="What running work does when control is away past the lease.")
     ] = None,
     accept_no_isolation: Annotated[
-        bool | None,
+        str | None,
         typer.Option(
-            "--accept-no-isolation/--refuse-no-isolation",
-            help="Whether tenants may share the site without isolation.",
+            help="Let tenants share the site without isolation: who accepts that, and why, in a sentence.",
             show_default=False,
         ),
     ] = None,
+    refuse_no_isolation: Annotated[
+        bool, typer.Option("--refuse-no-isolation", help="Take that back; no second tenant gets in any more.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Change a site. Its country stays: another place is another site."""
@@ -66,15 +71,12 @@ def site_set(
         pue_milli=None if pue is None else milli(pue, "--pue"),
         pue_source=pue_source,
         cut_off=cut_off,
-        isolation_accepted=accept_no_isolation,
+        isolation_acceptance="" if refuse_no_isolation else accept_no_isolation,
     )
     _require(body.model_fields_set, "--pue 1.2")
     with client(ctx) as control:
         site = control.sites.change(name, body)
-    if json:
-        output.show_json(site)
-    else:
-        output.say(f"Site {site.name} is changed; 'bruk site show {site.name}' shows it.")
+    output.answer(site, f"Site {site.name} is changed; 'bruk site show {site.name}' shows it.", json)
 
 
 def tenant_set(
@@ -89,6 +91,8 @@ def tenant_set(
         int | None, typer.Option(min=1, max=1000, help="Share relative to other tenants.")
     ] = None,
     grant: Annotated[str | None, typer.Option(help="Device time granted in all, like 500h.")] = None,
+    devices: DevicesOption = None,
+    borrow: BorrowOption = None,
     json: JsonOption = False,
 ) -> None:
     """Change a tenant. --country, --operator and --site say its whole law anew.
@@ -104,6 +108,8 @@ def tenant_set(
         residency=_residency(country, operator, site, anywhere),
         weight=weight,
         grant_device_ms=None if grant is None else duration_ms(grant),
+        quota_devices=devices,
+        borrow_devices=borrow,
     )
     _require(body.model_fields_set, "--country FR")
     with client(ctx) as control:
@@ -113,7 +119,8 @@ def tenant_set(
     else:
         output.say(
             f"Tenant {tenant.name} may run: {show_residency(tenant.residency)}; weight {tenant.weight}; "
-            f"grant of device time: {show_duration(tenant.grant_device_ms)}."
+            f"grant of device time: {show_duration(tenant.grant_device_ms)}; "
+            f"devices at once: {show_quota(tenant)}."
         )
 
 
@@ -125,7 +132,8 @@ def project_set(
     operator: OperatorOption = None,
     site: ResidencySiteOption = None,
     anywhere: AnywhereOption = False,
-    devices: Annotated[int | None, typer.Option(min=0, help="Most devices held at once.")] = None,
+    devices: DevicesOption = None,
+    borrow: BorrowOption = None,
     json: JsonOption = False,
 ) -> None:
     """Change a project. --country, --operator and --site say its whole law anew, within its tenant's.
@@ -140,6 +148,7 @@ def project_set(
         display_name=display_name,
         residency=_residency(country, operator, site, anywhere),
         quota_devices=devices,
+        borrow_devices=borrow,
     )
     _require(body.model_fields_set, "--devices 4")
     with client(ctx) as control:
@@ -149,7 +158,7 @@ def project_set(
     else:
         output.say(
             f"Project {changed.id} may run: {show_residency(changed.residency)}; "
-            f"devices at once: {'no limit' if changed.quota_devices is None else changed.quota_devices}."
+            f"devices at once: {show_quota(changed)}."
         )
 
 

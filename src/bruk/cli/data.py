@@ -82,10 +82,11 @@ def get(
         found = control.artifacts.find(artifact, project)
         target = path or Path(safe_name(found.name.replace("/", "_")))
         control.artifacts.fetch(found, target)
-    if json:
-        output.show_json({"artifact": found, "path": str(target)})
-    else:
-        output.say(f"{target}: {found.kind.value}, {show_size(found.size_bytes)}, digest checked.")
+    output.answer(
+        {"artifact": found, "path": str(target)},
+        f"{target}: {found.kind.value}, {show_size(found.size_bytes)}, digest checked.",
+        json,
+    )
 
 
 @data_app.command("rm")
@@ -99,7 +100,4 @@ def rm(
     with client(ctx) as control:
         found = control.artifacts.find(artifact, project)
         control.artifacts.remove(found.id)
-    if json:
-        output.show_json({"removed": found.id})
-    else:
-        output.say(f"{found.id} ({found.name}) is deleted.")
+    output.answer({"removed": found.id}, f"{found.id} ({found.name}) is deleted.", json)

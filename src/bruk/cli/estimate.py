@@ -80,12 +80,12 @@ def _refusals(law: Residency, sites: list["Site"]) -> str:
 
 
 def _what_they_have(control: "Client", body: "JobBody", allowed: list["Site"]) -> str:
-    nodes = [node for site in allowed for node in control.sites.nodes(site.name)]
-    if not nodes:
+    kinds = [kind for site in allowed for kind in control.sites.kinds(site.name)]
+    if not kinds:
         return (
             "none that its law allows has reported devices yet, 'bruk status' says which agents are connected"
         )
-    there = sorted({node.accelerator for node in nodes})
+    there = sorted({kind.accelerator for kind in kinds})
     wanted = body.spec.resources.accelerators
     if wanted and not set(wanted) & set(there):
         return f"none that its law allows has {' or '.join(wanted)}, there is {', '.join(there)}"

@@ -36,7 +36,14 @@ _BY_KIND: dict[ErrorKind, int] = {
 }
 
 # Codes whose kind alone would say something else than they mean to a person at a shell.
-_BY_CODE: dict[str, int] = {"held": REFUSED, "waited_too_long": FAILED}
+_BY_CODE: dict[str, int] = {
+    "held": REFUSED,
+    "waited_too_long": FAILED,
+    "backup_failed": FAILED,
+    "restore_failed": FAILED,
+    "backup_damaged": NOT_VERIFIED,
+    "records_broken": NOT_VERIFIED,
+}
 
 
 def status_of(error: BrukError) -> int:

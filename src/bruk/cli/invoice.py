@@ -9,7 +9,7 @@ from bruk.cli import output, verify
 from bruk.cli.output import JsonOption
 from bruk.cli.quantity import moment_ms, show_eur, show_time
 from bruk.cli.settings import client
-from bruk.cli.verify import KeyOption, PinOption
+from bruk.cli.verify import HandoversOption, KeyOption, PinOption
 from bruk.model.errors import InvalidInput
 
 PANEL = "Prices and bills"
@@ -106,7 +106,8 @@ def invoice_verify(
     file: Annotated[Path, typer.Argument(help="File that 'bruk invoice show --save' wrote.")],
     key: KeyOption = None,
     pin: PinOption = None,
+    handovers: HandoversOption = None,
     json: JsonOption = False,
 ) -> None:
     """Verify an invoice offline. Exit status 8 if it fails."""
-    verify.document(ctx, file, "invoice", key, pin, json)
+    verify.document(ctx, file, "invoice", key, pin, json, handovers)

@@ -1,7 +1,7 @@
-"""API keys of a project: made, listed, ended."""
+"""API keys of a project: made, listed, rotated, ended."""
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -9,6 +9,7 @@ from bruk.cli import output
 from bruk.cli.output import JsonOption
 from bruk.cli.quantity import duration_ms, moment_ms, show_moment, show_time
 from bruk.cli.settings import ProjectOption, client, needed_project
+from bruk.cli.token import OverlapOption, overlap_of
 from bruk.model.errors import InvalidInput
 
 PANEL = "Tenants and keys"
@@ -53,10 +54,10 @@ def key_ls(ctx: typer.Context, project: ProjectOption = None, json: JsonOption =
         names = [project] if project else [item.id for item in control.projects.list()]
         keys = [key for name in names for key in control.projects.keys(name)]
     if json:
-        output.show_json([_without_hash(output.dumped(key)) for key in keys])
+        output.show_json(keys)
         return
     output.table(
-        ["Key", "~Project", "~Name", "Begins with", "Created", "Ends", "Disabled"],
+        ["Key", "~Project", "~Name", "Begins with", "Created", "Last used", "Ends", "Disabled"],
         (
             [
                 key.id,
@@ -64,6 +65,7 @@ def key_ls(ctx: typer.Context, project: ProjectOption = None, json: JsonOption =
                 key.name,
                 key.prefix,
                 show_time(key.created_at_ms),
+                show_time(key.last_used_at_ms),
                 "never" if key.expires_at_ms is None else show_time(key.expires_at_ms),
                 key.disabled,
             ]
@@ -88,10 +90,22 @@ def key_expire(
     with client(ctx) as control:
         body = built(KeyChange, expires_at_ms=_end_ms(when, control.now_ms))
         changed = control.projects.change_key(key, body)
+    output.answer(changed, f"Key {key} ends {show_moment(changed.expires_at_ms)}.", json)
+
+
+@key_app.command("rotate")
+def key_rotate(
+    ctx: typer.Context, key: KeyArgument, overlap: OverlapOption = "0", json: JsonOption = False
+) -> None:
+    """Give a key a new secret, shown only now; the old one ends at once, or after the overlap."""
+    with client(ctx) as control:
+        changed, secret = control.projects.rotate_key(key, overlap_of(overlap))
     if json:
-        output.show_json(_without_hash(output.dumped(changed)))
-    else:
-        output.say(f"Key {key} ends {show_moment(changed.expires_at_ms)}.")
+        output.show_json({"key": changed, "secret": secret})
+        return
+    until = f"{show_moment(changed.old_until_ms)}" if changed.old_until_ms else "now"
+    output.note(f"Key {key} has a new secret, shown only now; the old one ends {until}.")
+    output.say(secret)
 
 
 @key_app.command("disable")
@@ -105,10 +119,7 @@ def key_disable(
 
     with client(ctx) as control:
         changed = control.projects.change_key(key, KeyChange(disabled=True))
-    if json:
-        output.show_json(_without_hash(output.dumped(changed)))
-    else:
-        output.say(f"Key {key} is disabled.")
+    output.answer(changed, f"Key {key} is disabled.", json)
 
 
 def _end_ms(text: str, now_ms: Callable[[], int]) -> int:
@@ -120,7 +131,3 @@ def _end_ms(text: str, now_ms: Callable[[], int]) -> int:
     except InvalidInput:
         return moment_ms(text)
     return now_ms() + span_ms
-
-
-def _without_hash(key: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in key.items() if name != "secret_hash"}

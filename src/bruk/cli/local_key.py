@@ -72,10 +72,7 @@ def turn_on(ctx: typer.Context, site: str | None, reason: str, *, json: bool) ->
     from bruk.assembly import SystemClock
 
     hold = release_local_hold(_home(ctx, site), getpass.getuser(), reason, SystemClock())
-    if json:
-        output.show_json({"hold": hold})
-    else:
-        output.say(f"Site {site} is on again by hand.")
+    output.answer({"hold": hold}, f"Site {site} is on again by hand.", json)
 
 
 def _home(ctx: typer.Context, site: str | None) -> Path:

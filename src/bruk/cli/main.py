@@ -12,20 +12,30 @@ from typing import Annotated
 import typer
 
 from bruk.cli import (
+    access,
     audit,
+    backup,
     billing,
     change,
     data,
+    database,
     doctor,
+    gateway,
     invoice,
     key,
     model,
     people,
     places,
     platform,
+    power,
     receipt,
+    renewed,
+    signing_key,
     submit,
     switch,
+    token,
+    twin,
+    user,
     work,
 )
 from bruk.cli.exits import FAILED, MEANINGS, status_of
@@ -54,9 +64,10 @@ def root(
             envvar="BRUK_URL", help="Address of control; from HOME/cli.json if left out.", show_default=False
         ),
     ] = "",
-    token: Annotated[
+    token_: Annotated[
         str,
         typer.Option(
+            "--token",
             envvar="BRUK_TOKEN",
             help="Your token or a project's API key; from HOME/cli.json if left out.",
             show_default=False,
@@ -71,16 +82,22 @@ def root(
 
     Begin with 'bruk up' or 'bruk demo'. Every command takes --json.
     """
-    ctx.obj = Settings(home=home.expanduser(), url=url, token=token)
+    ctx.obj = Settings(home=home.expanduser(), url=url, token=token_)
 
 
 for room in (
     platform,
+    gateway,
     switch,
     places,
+    renewed,
     people,
+    user,
     change,
+    power,
     key,
+    token,
+    access,
     billing,
     invoice,
     data,
@@ -89,6 +106,10 @@ for room in (
     model,
     receipt,
     audit,
+    backup,
+    twin,
+    signing_key,
+    database,
     doctor,
 ):
     room.add_to(app)

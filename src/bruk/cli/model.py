@@ -117,10 +117,7 @@ def model_retire(ctx: typer.Context, model: ModelArgument, json: JsonOption = Fa
     """Take a model out of use for good."""
     with client(ctx) as control:
         found = control.models.retire(model)
-    if json:
-        output.show_json(found)
-    else:
-        output.say(f"Model {model} is {found.stage.value}.")
+    output.answer(found, f"Model {model} is {found.stage.value}.", json)
 
 
 @endpoint_app.command("create")
@@ -221,10 +218,7 @@ def endpoint_scale(
     """Keep so many replicas."""
     with client(ctx) as control:
         answer = control.endpoints.scale(name, replicas)
-    if json:
-        output.show_json(answer)
-    else:
-        output.say(f"Endpoint {answer.name} wants {answer.endpoint.replicas} replicas.")
+    output.answer(answer, f"Endpoint {answer.name} wants {answer.endpoint.replicas} replicas.", json)
 
 
 @endpoint_app.command("rm")
@@ -232,10 +226,7 @@ def endpoint_rm(ctx: typer.Context, name: EndpointArgument, json: JsonOption = F
     """Stop serving; requests under way are let finish."""
     with client(ctx) as control:
         removed = control.endpoints.remove(name)
-    if json:
-        output.show_json(removed)
-    else:
-        output.say(f"Endpoint {name} is removed.")
+    output.answer(removed, f"Endpoint {name} is removed.", json)
 
 
 def show_gate(gate: Gate) -> str:

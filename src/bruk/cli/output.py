@@ -7,7 +7,8 @@ for a thing can move another person's terminal.
 import json
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -49,6 +50,14 @@ def show_json(value: object) -> None:
 def say(text: str) -> None:
     """Print a line for people."""
     typer.echo(_CONTROL.sub("\ufffd", text))
+
+
+def answer(value: object, text: str, json: bool) -> None:
+    """Print what a command did: the value for programs, or a line for people."""
+    if json:
+        show_json(value)
+    else:
+        say(text)
 
 
 def note(text: str) -> None:
@@ -101,3 +110,16 @@ def fields(pairs: Iterable[tuple[str, object]]) -> None:
     width = max((len(label) for label, _ in shown), default=0)
     for label, value in shown:
         typer.echo(f"{label.ljust(width)}  {value}")
+
+
+@contextmanager
+def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
+    """A bar on standard error, where somebody looks at it; call what it gives for each thing done."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    shown = Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+    with shown:
+        task = shown.add_task(what, total=total)
+        yield lambda: shown.advance(task)

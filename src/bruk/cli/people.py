@@ -1,4 +1,4 @@
-"""Tenants, their people and their projects."""
+"""Tenants and their projects; their people are in ``user``."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -6,10 +6,10 @@ import typer
 
 from bruk.cli import output
 from bruk.cli.output import JsonOption
-from bruk.cli.quantity import duration_ms, microeur, show_duration, show_eur, show_moment, show_time
+from bruk.cli.quantity import duration_ms, microeur, show_duration, show_eur, show_moment
 from bruk.cli.settings import client
 from bruk.model.errors import InvalidInput
-from bruk.model.tenant import Residency, Role
+from bruk.model.tenant import Project, Residency, Tenant
 
 if TYPE_CHECKING:
     from bruk.wire.answers import Budget
@@ -29,16 +29,23 @@ OperatorOption = Annotated[
 BudgetOption = Annotated[
     str | None, typer.Option("--budget", help="Most that may be spent [EUR], like 12.50. Left out: no limit.")
 ]
+DevicesOption = Annotated[
+    int | None, typer.Option("--devices", min=0, help="Its quota: devices held at once. Left out: no limit.")
+]
+BorrowOption = Annotated[
+    int | None,
+    typer.Option(
+        "--borrow", min=0, help="Devices beyond its quota that it may hold while others leave them idle."
+    ),
+]
 DisplayOption = Annotated[str, typer.Option("--display-name", help="Name for people.")]
 
 tenant_app = typer.Typer(no_args_is_help=True, help="Who pays, and where their data may be.")
-user_app = typer.Typer(no_args_is_help=True, help="People.")
 project_app = typer.Typer(no_args_is_help=True, help="A tenant's pieces of work.")
 
 
 def add_to(app: typer.Typer) -> None:
     app.add_typer(tenant_app, name="tenant", rich_help_panel=PANEL)
-    app.add_typer(user_app, name="user", rich_help_panel=PANEL)
     app.add_typer(project_app, name="project", rich_help_panel=PANEL)
 
 
@@ -55,6 +62,8 @@ def tenant_add(
     grant: Annotated[
         str | None, typer.Option(help="Device time granted, like 500h. Left out: no limit.")
     ] = None,
+    devices: DevicesOption = None,
+    borrow: BorrowOption = None,
     json: JsonOption = False,
 ) -> None:
     """Add a tenant."""
@@ -69,6 +78,8 @@ def tenant_add(
         weight=weight,
         budget_microeur=None if budget is None else microeur(budget),
         grant_device_ms=None if grant is None else duration_ms(grant),
+        quota_devices=devices,
+        borrow_devices=borrow,
     )
     with client(ctx) as control:
         tenant = control.tenants.add(body)
@@ -90,13 +101,14 @@ def tenant_ls(ctx: typer.Context, json: JsonOption = False) -> None:
         output.show_json(tenants)
         return
     output.table(
-        ["Tenant", "~Name", "~May run", ">Weight", ">Budget EUR", ">Grant"],
+        ["Tenant", "~Name", "~May run", ">Weight", ">Devices", ">Budget EUR", ">Grant"],
         (
             [
                 tenant.name,
                 tenant.display_name,
                 show_residency(tenant.residency),
                 tenant.weight,
+                show_quota(tenant),
                 show_eur(tenant.budget_microeur),
                 show_duration(tenant.grant_device_ms),
             ]
@@ -121,75 +133,11 @@ def tenant_show(ctx: typer.Context, name: TenantArgument, json: JsonOption = Fal
             ("Name", tenant.display_name),
             ("May run", show_residency(tenant.residency)),
             ("Weight", tenant.weight),
+            ("Devices at once", show_quota(tenant)),
             ("Grant of device time", show_duration(tenant.grant_device_ms)),
             *budget_fields(budget),
             ("Since", show_moment(tenant.created_at_ms)),
         ]
-    )
-
-
-@user_app.command("add")
-def user_add(
-    ctx: typer.Context,
-    name: Annotated[str, typer.Argument(help="Name of the person.")],
-    tenant: Annotated[
-        str | None, typer.Option("--tenant", help="The person's tenant; none for operators and auditors.")
-    ] = None,
-    role: Annotated[Role, typer.Option("--role", help="What the person may do.")] = Role.MEMBER,
-    json: JsonOption = False,
-) -> None:
-    """Add a person; prints the one-time login, shown only now."""
-    from bruk.cli.request import built
-    from bruk.wire.requests import UserBody
-
-    body = built(UserBody, name=name, role=role.value, tenant=tenant)
-    with client(ctx) as control:
-        user, login = control.users.add(body)
-        address = control.transport.url
-    if json:
-        output.show_json({"user": user, "login_token": login})
-        return
-    output.say(
-        f"{user.name} added as {user.role.value.replace('_', ' ')}{f' of {tenant}' if tenant else ''}."
-    )
-    link = f"{address}/login?token={login}"
-    output.say("Their one-time login, shown only now, works once: in a browser for the console")
-    output.say(f"  {link}")
-    output.say("or, instead, at a terminal:")
-    output.say(f"  bruk login '{link}'")
-
-
-@user_app.command("ls")
-def user_ls(
-    ctx: typer.Context,
-    tenant: Annotated[
-        str | None,
-        typer.Option("--tenant", help="Only this tenant's people; all that you may see if left out."),
-    ] = None,
-    json: JsonOption = False,
-) -> None:
-    """List people: for operators and auditors everybody, for others those of their tenant."""
-    with client(ctx) as control:
-        if tenant:
-            control.tenants.get(tenant)  # One that is not there must not look as if it had nobody.
-        people = list(control.users.list(tenant or control.me().tenant))
-    if json:
-        output.show_json(people)
-        return
-    output.table(
-        ["Person", "~Name", "Role", "Tenant", "Disabled", "Since"],
-        (
-            [
-                person.id,
-                person.name,
-                person.role.value.replace("_", " "),
-                person.tenant,
-                person.disabled,
-                show_time(person.created_at_ms),
-            ]
-            for person in people
-        ),
-        none="No people yet. 'bruk user add NAME --tenant TENANT' adds one.",
     )
 
 
@@ -204,7 +152,8 @@ def project_add(
     country: CountryOption = None,
     operator: OperatorOption = None,
     site: ResidencySiteOption = None,
-    devices: Annotated[int | None, typer.Option(min=0, help="Most devices held at once.")] = None,
+    devices: DevicesOption = None,
+    borrow: BorrowOption = None,
     budget: BudgetOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -223,14 +172,14 @@ def project_add(
         display_name=display_name,
         residency=residency_of(country, operator, site),
         quota_devices=devices,
+        borrow_devices=borrow,
         budget_microeur=None if budget is None else microeur(budget),
     )
     with client(ctx) as control:
         project = control.projects.add(body)
-    if json:
-        output.show_json(project)
-    else:
-        output.say(f"Project {project.id} added. Next: 'bruk key create --project {project.id}'.")
+    output.answer(
+        project, f"Project {project.id} added. Next: 'bruk key create --project {project.id}'.", json
+    )
 
 
 @project_app.command("ls")
@@ -248,13 +197,20 @@ def project_ls(ctx: typer.Context, json: JsonOption = False) -> None:
                 project.id,
                 project.display_name,
                 show_residency(project.residency),
-                project.quota_devices,
+                show_quota(project),
                 show_eur(project.budget_microeur),
             ]
             for project in projects
         ),
         none="No projects yet. 'bruk project add TENANT NAME' adds one.",
     )
+
+
+def show_quota(owner: Tenant | Project) -> str:
+    """How many devices it may hold at once, in a few words."""
+    if owner.quota_devices is None:
+        return "no limit"
+    return f"{owner.quota_devices}" + (f" + {owner.borrow_devices} borrowed" if owner.borrow_devices else "")
 
 
 def show_residency(residency: Residency) -> str:

@@ -1,17 +1,31 @@
 """Sites and their nodes."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bruk.cli import output
 from bruk.cli.output import JsonOption
-from bruk.cli.quantity import duration_ms, show_duration, show_size
+from bruk.cli.quantity import duration_ms, show_duration, show_moment, show_size, show_watts
 from bruk.cli.settings import client
-from bruk.model.errors import InvalidInput
-from bruk.model.site import CutOffPolicy, Node
+from bruk.model.errors import BrukError, ErrorKind, InvalidInput
+from bruk.model.site import CutOffPolicy, Node, PowerLimit
+
+if TYPE_CHECKING:
+    from bruk.sdk import Client
+    from bruk.wire.answers import NodeKind
 
 PANEL = "Operate"
+
+
+def show_limit(limit: PowerLimit) -> str:
+    """How much power, and when, in a few words."""
+    since = f" from {show_moment(limit.from_ms)}" if limit.from_ms else ""
+    until = f" until {show_moment(limit.until_ms)}" if limit.until_ms is not None else ""
+    return f"{show_watts(limit.watts)}{since}{until}"
+
+
 SiteArgument = Annotated[str, typer.Argument(help="Name of the site.")]
 NodeArgument = Annotated[str, typer.Argument(help="Name of the node.")]
 
@@ -39,8 +53,12 @@ def site_add(
     ] = CutOffPolicy.CONTINUE,
     lease: Annotated[str, typer.Option(help="How long the site acts on what it last heard.")] = "60s",
     accept_no_isolation: Annotated[
-        bool, typer.Option("--accept-no-isolation", help="Let tenants share the site without isolation.")
-    ] = False,
+        str,
+        typer.Option(
+            help="Let tenants share the site without isolation: who accepts that, and why, in a sentence.",
+            show_default=False,
+        ),
+    ] = "",
     json: JsonOption = False,
 ) -> None:
     """Add a site. The country is the operator's word: no agent can change it."""
@@ -58,15 +76,14 @@ def site_add(
         pue_source=pue_source,
         cut_off=cut_off,
         lease_ms=duration_ms(lease),
-        isolation_accepted=accept_no_isolation,
+        isolation_acceptance=accept_no_isolation,
     )
     with client(ctx) as control:
         site, token = control.sites.add(body)
     if json:
         output.show_json({"site": site, "token": token})
         return
-    output.say(f"Site {site.name} added. Its agent's token, shown only now:")
-    output.say(token)
+    output.say(f"Site {site.name} added; 'bruk up' starts its agent, with a token of its own.")
 
 
 @site_app.command("ls")
@@ -99,12 +116,13 @@ def site_ls(ctx: typer.Context, json: JsonOption = False) -> None:
 
 @site_app.command("show")
 def site_show(ctx: typer.Context, name: SiteArgument, json: JsonOption = False) -> None:
-    """Show a site and its nodes."""
+    """Show a site and its nodes; to tenants, what kinds of nodes it has."""
     with client(ctx) as control:
         site = control.sites.get(name)
-        nodes = list(control.sites.nodes(name))
+        nodes = _nodes(control, [name])
+        kinds = [] if nodes is not None else _kinds(control, [name])
     if json:
-        output.show_json({"site": site, "nodes": nodes})
+        output.show_json({"site": site} | ({"kinds": _dumped(kinds)} if nodes is None else {"nodes": nodes}))
         return
     output.fields(
         [
@@ -116,11 +134,14 @@ def site_show(ctx: typer.Context, name: SiteArgument, json: JsonOption = False) 
             ("Engine", site.engine.value),
             ("PUE", f"{site.pue_milli // 1000}.{site.pue_milli % 1000:03d} ({site.pue_source})"),
             ("When cut off", f"{site.cut_off.value} after {show_duration(site.lease_ms)}"),
-            ("Isolation", f"{site.isolation.value}{' (accepted)' if site.isolation_accepted else ''}"),
+            ("Isolation", site.isolation.value),
+            ("Accepted without", site.isolation_acceptance),
+            ("Jobs may reach", ", ".join(site.network)),
+            ("Power limits", [show_limit(limit) for limit in site.power_limits]),
         ]
     )
     output.say("")
-    _node_table([(name, node) for node in nodes])
+    _tables(nodes, kinds)
 
 
 @node_app.command("ls")
@@ -132,17 +153,18 @@ def node_ls(
     by_option: Annotated[str | None, typer.Option("--site", help="The same, as an option.")] = None,
     json: JsonOption = False,
 ) -> None:
-    """List the nodes of a site, or of all."""
+    """List the nodes of a site, or of all; to tenants, what kinds of nodes there are."""
     if site and by_option and site != by_option:
         raise InvalidInput(f"Two sites are named, {site} and {by_option}; name one, or none for all.")
     site = site or by_option
     with client(ctx) as control:
         names = [site] if site else [item.name for item in control.sites.list()]
-        nodes = [(name, node) for name in names for node in control.sites.nodes(name)]
+        nodes = _nodes(control, names)
+        kinds = [] if nodes is not None else _kinds(control, names)
     if json:
-        output.show_json([node for _, node in nodes])
+        output.show_json(_dumped(kinds) if nodes is None else nodes)
         return
-    _node_table(nodes)
+    _tables(nodes, kinds)
 
 
 @node_app.command("drain")
@@ -170,12 +192,54 @@ def _drained(node: Node, json: bool) -> None:
         )
 
 
-def _node_table(nodes: list[tuple[str, Node]]) -> None:
+def _nodes(control: "Client", sites: Sequence[str]) -> list[Node] | None:
+    """The nodes of these sites by name; None where the caller may not see them."""
+    try:
+        return [node for name in sites for node in control.sites.nodes(name)]
+    except BrukError as error:
+        if error.kind is ErrorKind.FORBIDDEN:
+            return None
+        raise
+
+
+def _kinds(control: "Client", sites: Sequence[str]) -> "list[tuple[str, NodeKind]]":
+    return [(name, kind) for name in sites for kind in control.sites.kinds(name)]
+
+
+def _dumped(kinds: "Sequence[tuple[str, NodeKind]]") -> list[dict[str, object]]:
+    return [{"site": name, **output.dumped(kind)} for name, kind in kinds]
+
+
+NONE_YET = "No nodes yet: the site's agent has not reported any."
+
+
+def _tables(nodes: Sequence[Node] | None, kinds: "Sequence[tuple[str, NodeKind]]") -> None:
+    if nodes is not None:
+        _node_table(nodes)
+        return
+    output.table(
+        ["Site", "Accelerator", ">Nodes", ">Devices each", ">Cores each", ">Memory each"],
+        (
+            [
+                site,
+                kind.accelerator,
+                kind.nodes,
+                kind.devices,
+                kind.cpu_milli // 1000,
+                show_size(kind.memory_bytes),
+            ]
+            for site, kind in kinds
+        ),
+        none=NONE_YET,
+    )
+
+
+def _node_table(nodes: Sequence[Node]) -> None:
     output.table(
         ["Site", "Node", "Pool", "Accelerator", ">Devices", ">Cores", ">Memory", "Health", "Drained"],
         (
             [
-                site,
+                node.site,
                 node.name,
                 node.pool,
                 node.accelerator,
@@ -185,7 +249,7 @@ def _node_table(nodes: list[tuple[str, Node]]) -> None:
                 node.health.value,
                 node.drained,
             ]
-            for site, node in nodes
+            for node in nodes
         ),
-        none="No nodes yet: the site's agent has not reported any.",
+        none=NONE_YET,
     )

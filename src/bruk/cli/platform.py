@@ -2,6 +2,7 @@
 
 import sys
 from contextlib import redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import parse_qs, urlsplit
@@ -25,7 +26,6 @@ def add_to(app: typer.Typer) -> None:
     app.command(rich_help_panel=PANEL)(up)
     app.command(rich_help_panel=PANEL)(demo)
     app.command(rich_help_panel=PANEL)(agent)
-    app.command(rich_help_panel=PANEL)(gateway)
     app.command(rich_help_panel=PANEL)(status)
     app.command(rich_help_panel=PANEL)(login)
     app.command(rich_help_panel=PANEL)(version)
@@ -36,6 +36,14 @@ def up(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of control and the console.")] = 8610,
     gateway_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the gateway.")] = 8611,
     once: Annotated[bool, typer.Option("--once", help="Start, check that all answers, stop.")] = False,
+    database: Annotated[
+        str,
+        typer.Option(
+            envvar="BRUK_DATABASE_URL",
+            help="Address of a PostgreSQL server's database, or @FILE that holds it; the home remembers it.",
+            show_default=False,
+        ),
+    ] = "",
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -48,7 +56,7 @@ def up(
 
     # What it says of itself goes beside the answer when the answer is for a program.
     with redirect_stdout(sys.stderr if json else sys.stdout):
-        answer = assembly.up(_home(ctx, home), port, gateway_port, once=once)
+        answer = assembly.up(_home(ctx, home), port, gateway_port, once=once, database=database)
     if json:
         output.show_json(answer)
 
@@ -87,33 +95,6 @@ def agent(
         output.show_json({"site": site, "ended": True})
 
 
-def gateway(
-    ctx: typer.Context,
-    control: ControlOption,
-    site: Annotated[
-        str | None,
-        typer.Option("--site", help="Site at which it stands; its home's name if left out."),
-    ] = None,
-    listen: Annotated[
-        str, typer.Option("--listen", help="Address and port to answer at.")
-    ] = "127.0.0.1:8611",
-    home: Annotated[Path | None, typer.Option("--home", help="The gateway's folder: token, journal.")] = None,
-    json: JsonOption = False,
-) -> None:
-    """Run a gateway: admit, relay and meter calls to models."""
-    from bruk import assembly
-
-    if home is None and site is None:
-        raise InvalidInput(
-            "Which gateway? Give its folder with --home FOLDER, or --site NAME if that is gateways/NAME in "
-            "Bruk's home."
-        )
-    folder = home or settings(ctx).home / "gateways" / str(site)
-    assembly.run_gateway(folder, control, listen, site or folder.name)
-    if json:
-        output.show_json({"gateway": folder.name, "ended": True})
-
-
 def status(ctx: typer.Context, json: JsonOption = False) -> None:
     """How the platform stands: sites, switch, counts."""
     with client(ctx) as control:
@@ -149,17 +130,32 @@ def status(ctx: typer.Context, json: JsonOption = False) -> None:
         ),
         none="No sites yet. 'bruk site add' adds one.",
     )
+    apart = {f"The agent of {item.site.name}": item.clock_ahead_ms for item in found.sites}
+    apart |= {f"The gateway {item['name']}": item.get("clock_ahead_ms", 0) for item in found.gateways}
+    for who, ahead_ms in apart.items():
+        if ahead_ms:
+            output.note(f"Attention: {clock_difference(who, ahead_ms)}")
+
+
+def clock_difference(who: str, ahead_ms: int) -> str:
+    """What it means that a clock is not control's."""
+    where = "ahead of" if ahead_ms > 0 else "behind"
+    return (
+        f"{who} has a clock {abs(ahead_ms) / 1000:,.0f} s {where} control's. Its use is booked in control's "
+        "time; set the clock there, and start it again."
+    )
 
 
 def login(
     ctx: typer.Context,
     link: Annotated[str, typer.Argument(help="The one-time login link, or the token in it.")],
+    home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
     """Trade a one-time login link for a token, and keep that in HOME/cli.json."""
     from bruk.sdk import Client
 
-    chosen = settings(ctx)
+    chosen = replace(settings(ctx), home=_home(ctx, home))
     url, token = _link_parts(link, chosen.url or chosen.address())
     with Client(url) as control:
         user, kept = control.login(token)
@@ -174,10 +170,7 @@ def version(json: JsonOption = False) -> None:
     """The version of this program."""
     from bruk import __version__
 
-    if json:
-        output.show_json({"version": __version__})
-    else:
-        output.say(f"bruk {__version__}")
+    output.answer({"version": __version__}, f"bruk {__version__}", json)
 
 
 def _home(ctx: typer.Context, home: Path | None) -> Path:

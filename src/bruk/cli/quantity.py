@@ -16,6 +16,7 @@ _SIZE_BYTES = {"": 1, "b": 1} | {
     for power, letter in enumerate("kmgtp", start=1)
     for suffix, base in (("b", 1000), ("ib", 1024))
 }
+_WATTS = {"W": 1, "kW": 10**3, "MW": 10**6, "GW": 10**9}
 _NUMBER = r"(?:[0-9]{1,18})(?:\.[0-9]{1,9})?"
 _DURATION = re.compile(rf"(?:{_NUMBER}(?:ms|[smhdw]))+")
 _DURATION_PART = re.compile(rf"({_NUMBER})(ms|[smhdw])")
@@ -79,6 +80,25 @@ def microeur(text: str) -> int:
             f"{text!r} is not an amount in EUR; write it like 12.50, with at most six decimals{hint}"
         )
     return int(Decimal(match[1]) * 1_000_000)
+
+
+def watts(text: str) -> int:
+    """A power with its unit: W, kW, MW or GW; at most to the watt [W].
+
+    Raises:
+        InvalidInput: it is no such power.
+    """
+    match = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]{1,9})?) ?(W|kW|MW|GW)", text.strip(), re.ASCII)
+    found = Decimal(match[1]) * _WATTS[match[2]] if match else None
+    if found is None or found != int(found):
+        raise InvalidInput(f"{text!r} is not a power; write it like 23MW, 700 kW or 500W")
+    return int(found)
+
+
+def show_watts(power_w: int) -> str:
+    """A power in its largest unit that loses nothing, such as ``23 MW``."""
+    unit = max((unit for unit, size in _WATTS.items() if power_w % size == 0), key=lambda unit: _WATTS[unit])
+    return f"{power_w // _WATTS[unit]} {unit}" if power_w else "0 W"
 
 
 def moment_ms(text: str) -> int:

@@ -10,7 +10,7 @@ from bruk.cli import output, verify
 from bruk.cli.output import JsonOption
 from bruk.cli.quantity import show_time
 from bruk.cli.settings import client
-from bruk.cli.verify import KeyOption, PinOption
+from bruk.cli.verify import HandoversOption, KeyOption, PinOption
 from bruk.model.errors import BrukError
 
 if TYPE_CHECKING:
@@ -81,10 +81,11 @@ def receipt_verify(
     file: Annotated[Path, typer.Argument(help="File that 'bruk receipt show --save' wrote.")],
     key: KeyOption = None,
     pin: PinOption = None,
+    handovers: HandoversOption = None,
     json: JsonOption = False,
 ) -> None:
     """Verify a receipt offline. Exit status 8 if it fails."""
-    verify.document(ctx, file, "switch-receipt", key, pin, json)
+    verify.document(ctx, file, "switch-receipt", key, pin, json, handovers)
 
 
 def names_in(control: "Client", document: dict[str, Any]) -> dict[str, str]:

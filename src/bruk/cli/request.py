@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 from bruk.model.errors import InvalidInput
 from bruk.model.name import check_name
 from bruk.wire import codec
-from bruk.wire.requests import Country, Name, ProjectId
+from bruk.wire.fields import Country, Name, ProjectId
 
 B = TypeVar("B", bound=BaseModel)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bruk.model.errors import InvalidInput
+from bruk.model.jsontext import parse_json
 
 if TYPE_CHECKING:
     from bruk.sdk import Client
@@ -46,7 +47,7 @@ class Settings:
             InvalidInput: it cannot be read.
         """
         try:
-            found = json.loads(self.cli_file.read_text("utf-8"))
+            found = parse_json(self.cli_file.read_text("utf-8"))
         except FileNotFoundError:
             return {}
         except (OSError, ValueError) as error:
@@ -60,6 +61,10 @@ class Settings:
     def address(self) -> str:
         """The address of control."""
         return self.url or str(self.remembered().get("url") or URL_DEFAULT)
+
+    def elsewhere(self) -> bool:
+        """Whether control is another than the one that this home was last told of by ``bruk up``."""
+        return self.address().rstrip("/") != str(self.remembered().get("url", "")).rstrip("/")
 
     def credential(self) -> str:
         """The token to show to the control at :meth:`address`; empty if there is none for it."""

@@ -1,6 +1,5 @@
 """Submit a job, after saying what it would cost."""
 
-import json as jsonlib
 import os
 import sys
 from pathlib import Path
@@ -12,9 +11,10 @@ from bruk.cli import jobfile, output
 from bruk.cli.estimate import show_estimate
 from bruk.cli.exits import FAILED
 from bruk.cli.output import JsonOption
-from bruk.cli.quantity import duration_s, size_bytes
+from bruk.cli.quantity import duration_s, moment_ms, size_bytes
 from bruk.cli.settings import client
 from bruk.model.errors import InvalidInput
+from bruk.model.jsontext import parse_json
 
 if TYPE_CHECKING:
     from bruk.sdk import Client
@@ -42,13 +42,14 @@ A job file; all of it is optional but a command or a recipe:
   recipe = "pretrain"         # or finetune, evaluate; instead of a command
   purpose = "train"           # or fine_tune, evaluate, batch, other
   outputs = \\["model"]         # kept from BRUK_OUTPUT_DIR on success
+  network = \\["pypi.org:443"]  # reached beyond its own loopback
   model = "acme-1"            # register the output 'model' so named
   evaluates = "acme-1"        # the model that an evaluation is about
   sites = \\["essonne"]         # any that your law allows if left out
   time_limit = "2h"           # or time_limit_s = 7200
   grace = "30s"               # to write a checkpoint; or grace_s
   disk = "20GiB"              # or disk_bytes
-  deadline = 2026-12-01T06:00:00+01:00  # may be deferred until then
+  deadline = 2026-12-01T06:00:00+01:00  # may wait for greener hours
   retry_limit = 1             # attempts beyond the first
   preemptible = true          # may be stopped for higher priority
   \\[config]                    # of the recipe
@@ -88,6 +89,9 @@ AcceleratorOption = Annotated[list[str] | None, typer.Option(help="Accelerator t
 MemoryOption = Annotated[str | None, typer.Option(help="Memory on each node, like 16GiB.")]
 InputOption = Annotated[list[str] | None, typer.Option(help="NAME=ARTIFACT, by id or name; repeat.")]
 OutputOption = Annotated[list[str] | None, typer.Option("--output", help="Output to keep; repeat.")]
+NetworkOption = Annotated[
+    list[str] | None, typer.Option("--network", help="HOST:PORT that it may reach; repeat.")
+]
 EnvOption = Annotated[list[str] | None, typer.Option(help="NAME=VALUE; repeat.")]
 ModelOption = Annotated[str | None, typer.Option(help="Register the output 'model' under this name.")]
 EvaluatesOption = Annotated[str | None, typer.Option(help="The model that an evaluation is about.")]
@@ -95,6 +99,12 @@ SiteOption = Annotated[list[str] | None, typer.Option(help="Site that will do; r
 TimeLimitOption = Annotated[str | None, typer.Option(help="Longest run, like 2h.")]
 GraceOption = Annotated[str | None, typer.Option(help="Time to write a checkpoint, like 30s.")]
 DiskOption = Annotated[str | None, typer.Option(help="Most that may be written, like 20GiB.")]
+DeadlineOption = Annotated[
+    str | None,
+    typer.Option(
+        help="When it must have ended, like 2026-12-01T06:00: until then it may wait for greener hours."
+    ),
+]
 RetriesOption = Annotated[int | None, typer.Option(min=0, max=100, help="Attempts after a failure.")]
 EstimateOption = Annotated[bool, typer.Option("--estimate", help="Only say what it would cost.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
@@ -128,12 +138,14 @@ def submit(
     input: InputOption = None,
     keep: OutputOption = None,
     env: EnvOption = None,
+    network: NetworkOption = None,
     model: ModelOption = None,
     evaluates: EvaluatesOption = None,
     site: SiteOption = None,
     time_limit: TimeLimitOption = None,
     grace: GraceOption = None,
     disk: DiskOption = None,
+    deadline: DeadlineOption = None,
     retries: RetriesOption = None,
     estimate: EstimateOption = False,
     yes: YesOption = False,
@@ -153,12 +165,14 @@ def submit(
                 "recipe": recipe,
                 "config": None if config is None else _json_table(config),
                 "outputs": keep or None,
+                "network": network or None,
                 "model": model,
                 "evaluates": evaluates,
                 "sites": site or None,
                 "time_limit_s": None if time_limit is None else duration_s(time_limit),
                 "grace_s": None if grace is None else duration_s(grace),
                 "disk_bytes": None if disk is None else size_bytes(disk),
+                "deadline_at_ms": None if deadline is None else moment_ms(deadline),
                 "retry_limit": retries,
                 "env": jobfile.pairs(env or [], "--env"),
                 "inputs": jobfile.pairs(input or [], "--input"),
@@ -230,8 +244,8 @@ def on_terminal() -> bool:
 
 def _json_table(path: Path) -> dict[str, Any]:
     try:
-        found = jsonlib.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        found = parse_json(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
         raise InvalidInput(f"{path} cannot be read as JSON: {error}") from None
     if not isinstance(found, dict):
         raise InvalidInput(f'{path} holds no JSON object; write the recipe\'s settings like {{"steps": 100}}')

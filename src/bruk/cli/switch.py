@@ -114,10 +114,11 @@ def on(
     what = _what(scope, target)
     with client(ctx) as control:
         hold, number = control.switch.on(built(SwitchBody, **what, reason=reason))
-    if json:
-        output.show_json({"hold": hold, "receipt": number})
-    else:
-        output.say(f"{hold.scope.value} {hold.target} is on again (receipt {number}).")
+    output.answer(
+        {"hold": hold, "receipt": number},
+        f"{hold.scope.value} {hold.target} is on again (receipt {number}).",
+        json,
+    )
 
 
 def _local_site(scope: Scope | None, target: str | None, site: str | None) -> str | None:

@@ -1,6 +1,5 @@
 """Offline verification at the command line: keys in, a report out, exit status 8 when it fails."""
 
-import json as jsonlib
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +10,7 @@ from bruk.cli import output
 from bruk.cli.exits import NOT_VERIFIED
 from bruk.cli.settings import settings
 from bruk.model.errors import InvalidInput, NotFound
+from bruk.model.jsontext import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +25,13 @@ PinOption = Annotated[
     str | None,
     typer.Option("--pin", help="The one key to trust: its id (16 hexadecimal digits) or ed25519:..."),
 ]
+HandoversOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--handovers",
+        help="A keyring whose hand-over statements lead from the trusted key to others; not trusted itself.",
+    ),
+]
 _KEY_ID = re.compile(r"[0-9a-f]{16}")
 READ_BYTES_MAX = 8 * 1024 * 1024
 
@@ -36,24 +43,31 @@ def export(
     pin: str | None,
     checkpoints_in: list[Path],
     json: bool,
+    handovers: Path | None = None,
 ) -> None:
     """Verify an exported chain and end with the fitting exit status."""
     from bruk.seal import verify_export
 
-    keyring = _keyring(ctx, key_file, pin, lambda: _keys_in_header(file))
+    keyring = _keyring(ctx, key_file, pin, lambda: _keys_in_header(file), handovers)
     known = [_checkpoint(path) for path in checkpoints_in]
     _report(verify_export(file, keyring, known), json)
 
 
 def document(
-    ctx: typer.Context, file: Path, kind: str, key_file: Path | None, pin: str | None, json: bool
+    ctx: typer.Context,
+    file: Path,
+    kind: str,
+    key_file: Path | None,
+    pin: str | None,
+    json: bool,
+    handovers: Path | None = None,
 ) -> None:
     """Verify a sealed document of a kind and end with the fitting exit status."""
     from dataclasses import replace
 
     from bruk.seal import Problem, SignedDocument, verify_document_file
 
-    report = verify_document_file(file, _keyring(ctx, key_file, pin, list))
+    report = verify_document_file(file, _keyring(ctx, key_file, pin, list, handovers))
     if report.ok:
         found = SignedDocument.from_bytes(file.read_bytes()).kind
         if found != kind:
@@ -88,26 +102,35 @@ def _report(report: "VerifyReport", json: bool) -> None:
 
 
 def _keyring(
-    ctx: typer.Context, key_file: Path | None, pin: str | None, carried: "Callable[[], list[PublicKey]]"
+    ctx: typer.Context,
+    key_file: Path | None,
+    pin: str | None,
+    carried: "Callable[[], list[PublicKey]]",
+    handovers: Path | None,
 ) -> "Keyring | None":
-    """The keys to trust: those of the file given, else those that this home has pinned, else none;
-    with a pin, the one of them (or of those that the evidence carries) that it names."""
+    """The keys to trust: those of the file given, else those that this home has pinned, else none; with a
+    pin, the one of them (or of those that the evidence carries) that it names. From these on, hand-over
+    statements are followed: of the file given for that, and of the ring in which the pinned key was found."""
     from bruk.seal import Keyring, PublicKey
 
-    if pin is not None and pin.startswith("ed25519:"):
-        return Keyring.of([PublicKey.from_text(pin)])
     source = key_file or next((path for path in _pinned_at(settings(ctx).home) if path.is_file()), None)
     ring = None if source is None else keyring_of(source)
+    statements = [*(ring.handovers if ring else ())]
+    if handovers is not None:
+        statements += keyring_of(handovers).handovers
     if pin is None:
         if source is not None and key_file is None:
             output.note(f"Checked against the keys in {source}; --key takes another operator's.")
-        return ring
-    known = [item.public_key for item in ring.keys] if ring else []
+        return None if ring is None else ring.following(statements)
+    if pin.startswith("ed25519:"):
+        return Keyring.of([PublicKey.from_text(pin)]).following(statements)
     if not _KEY_ID.fullmatch(pin):
         raise InvalidInput(f"--pin {pin!r} is neither 16 hexadecimal digits nor a key like ed25519:...")
+    known = [item.public_key for item in ring.keys] if ring else []
+    known += [key for item in statements for key in (item.old_key, item.new_key)]
     matching = [key for key in [*known, *([] if key_file else carried())] if key.key_id == pin]
     # Where nobody has that key, nothing is trusted, and verification fails and says by whom it was signed.
-    return Keyring.of(matching[:1])
+    return Keyring.of(matching[:1]).following(statements)
 
 
 def _pinned_at(home: Path) -> list[Path]:
@@ -127,7 +150,7 @@ def keyring_of(path: Path) -> "Keyring":
     text = _text_of(path)
     if text.lstrip().startswith(("[", "{", '"')):
         try:
-            parsed = jsonlib.loads(text)
+            parsed = parse_json(text)
         except ValueError as error:
             raise InvalidInput(f"{path} is not JSON: {error}") from None
         while isinstance(parsed, dict):
@@ -145,12 +168,15 @@ def keyring_of(path: Path) -> "Keyring":
 def _keys_in_header(file: Path) -> "list[PublicKey]":
     """The keys that an export names in its first line; trusted only as far as the pinned id goes."""
     from bruk.model.errors import BrukError
-    from bruk.seal import PublicKey
+    from bruk.seal import PublicKey, handovers_from
 
     try:
         with file.open("rb") as opened:
-            header = jsonlib.loads(opened.readline(READ_BYTES_MAX))
-        return [PublicKey.from_text(text) for text in header["keys"]]
+            header = parse_json(opened.readline(READ_BYTES_MAX))
+        found = [PublicKey.from_text(text) for text in header["keys"]]
+        for item in handovers_from(header.get("handovers", [])):
+            found += [item.old_key, item.new_key]
+        return found
     except (OSError, ValueError, KeyError, TypeError, AttributeError, BrukError):
         # Verification itself says what is wrong with the file.
         return []

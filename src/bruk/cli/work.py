@@ -68,7 +68,7 @@ def why(ctx: typer.Context, workload: WorkloadArgument, json: JsonOption = False
     found = view.workload
     output.say(f"{found.name} ({found.id}): {_observed(view)}.")
     if view.waiting_for is not None:
-        _show_reason(view.waiting_for)
+        show_reason(view.waiting_for)
     elif found.outcome is not Outcome.OPEN:
         output.say(found.outcome_detail or "It waits for nothing and has ended.")
     elif _due(view):
@@ -109,10 +109,7 @@ def cancel(ctx: typer.Context, workload: WorkloadArgument, json: JsonOption = Fa
     with client(ctx) as control:
         workload = control.workloads.find(workload)
         found = control.workloads.cancel(workload)
-    if json:
-        output.show_json(found)
-    else:
-        output.say(f"{found.name} ({found.id}) is cancelled; its runs get their grace.")
+    output.answer(found, f"{found.name} ({found.id}) is cancelled; its runs get their grace.", json)
 
 
 def _row(view: "WorkloadView") -> list[object]:
@@ -154,7 +151,8 @@ def _observed(view: "WorkloadView") -> str:
     return ", ".join(states) or ("between runs" if view.runs else "no run yet")
 
 
-def _show_reason(reason: Reason) -> None:
+def show_reason(reason: Reason) -> None:
+    """Why a workload waits, site by site, and what to do."""
     output.say(f"It waits for {_words(reason.code)}: {reason.summary}")
     if reason.sites:
         output.table(
@@ -172,6 +170,8 @@ def _show_reason(reason: Reason) -> None:
         )
     if reason.not_before_ms is not None:
         output.say(f"Not before {show_moment(reason.not_before_ms)}.")
+    if reason.room_by_ms is not None:
+        output.say(f"By the time limits of what runs there is room by {show_moment(reason.room_by_ms)}.")
     if reason.advice:
         output.say(f"What to do: {reason.advice}")
 
@@ -188,7 +188,10 @@ def _show_placement(placement: "Placed", run: Run | None) -> None:
     if placement.filtered:
         words = ", ".join(f"{count} by {_words(code)}" for code, count in placement.filtered.items())
         output.say(f"  Nodes that were ruled out: {words}.")
-    places = [f"{place.site} {output.plain(place.nodes)} ({place.score})" for place in placement.leading]
+    places = [
+        f"{place.site} {output.plain(place.nodes) if place.nodes else 'elsewhere'} ({place.score})"
+        for place in placement.leading
+    ]
     if len(places) > 1:
         output.say(f"  Why there: the best fit, lower being better: {', '.join(places)}.")
     elif places:

@@ -3,10 +3,11 @@
 Look next at the templates ``curve.html`` and ``card.html``.
 """
 
-import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+
+from bruk.model.jsontext import parse_json
 
 WIDTH, HEIGHT = 720, 260
 LEFT, RIGHT, TOP, BOTTOM = 48, 12, 14, 30
@@ -70,8 +71,8 @@ def read_trace(attempt: int, data: bytes) -> Trace:
     resumed = None
     for line in data.split(b"\n"):
         try:
-            said = json.loads(line)
-        except (ValueError, RecursionError):
+            said = parse_json(line)
+        except ValueError:
             continue
         if not isinstance(said, dict):
             continue

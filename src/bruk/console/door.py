@@ -16,30 +16,34 @@ from fastapi import Depends, Form, Header, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
 from fastapi.routing import APIRoute
+from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
-from bruk.console.rendering import page
+from bruk.console.rendering import FRAGMENT_HEADER, page
 from bruk.control import access, overview
 from bruk.control.control import Control
 from bruk.model.errors import BrukError, ErrorKind, Forbidden, InvalidInput, Unauthenticated
-from bruk.model.tenant import Actor, Role
+from bruk.model.policy import ADMINS, OVERSEERS, READERS, WORKERS, Policy, Who, who
+from bruk.model.tenant import Actor
+from bruk.wire.codec import explain
 from bruk.wire.problem import HTTP_STATUS
 
 log = logging.getLogger(__name__)
 
 SESSION_COOKIE = "bruk_session"
 BODY_BYTES_MAX = 256 * 1024
-STREAMS_MAX = 500
 
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
+
 HEADERS = {
     "Content-Security-Policy": CONTENT_POLICY,
     "X-Frame-Options": "DENY",
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    # With no-referrer, browsers would call the origin of the console's own forms "null".
+    "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
@@ -59,13 +63,6 @@ class BodyTooLarge(InvalidInput):
     code = "body_too_large"
 
 
-class TooManyStreams(BrukError):
-    """More pages are open than this process keeps fresh at once."""
-
-    code = "too_many_streams"
-    kind = ErrorKind.UNAVAILABLE
-
-
 @dataclass
 class Console:
     """What every page works with.
@@ -73,14 +70,12 @@ class Console:
     Attributes:
         gateway_url: where the gateway is now, such as ``http://127.0.0.1:8611``.
         form_secret: made when this process starts; forms are signed with it.
-        streams: event streams that are open now.
     """
 
     control: Control
     gateway_url: Callable[[], str]
     form_secret: bytes
     cloud_name: str = "Bruk"
-    streams: int = 0
 
     def form_token(self, secret: str) -> str:
         """The token that every form of a session carries."""
@@ -98,19 +93,31 @@ class Visitor:
 
     @property
     def operates(self) -> bool:
-        return self.actor.role is Role.OPERATOR
+        return who(self.actor) is Who.PLATFORM_OPERATOR
+
+    @property
+    def operates_site(self) -> bool:
+        return who(self.actor) is Who.SITE_OPERATOR
 
     @property
     def audits(self) -> bool:
-        return self.actor.role in (Role.OPERATOR, Role.AUDITOR)
+        return who(self.actor) in READERS
+
+    @property
+    def oversees(self) -> bool:
+        return who(self.actor) in OVERSEERS
 
     @property
     def works(self) -> bool:
-        return self.actor.role is not Role.AUDITOR
+        return who(self.actor) in WORKERS
 
     @property
     def administers(self) -> bool:
-        return self.actor.role in (Role.OPERATOR, Role.TENANT_ADMIN)
+        return who(self.actor) in ADMINS
+
+    def may_turn(self, site: str) -> bool:
+        """Whether this site's switch and nodes are theirs to turn."""
+        return self.operates or (self.operates_site and self.actor.site == site)
 
 
 class PageRoute(APIRoute):
@@ -134,6 +141,9 @@ class PageRoute(APIRoute):
                 response = problem(request, error)
             except RequestValidationError as error:
                 response = problem(request, _explained(error))
+            except ValidationError as error:
+                # A form's fields are looser than the request that is made of them.
+                response = problem(request, InvalidInput(explain(error)))
             except HTTPException as error:
                 response = problem(request, InvalidInput(f"the request cannot be used: {error.detail}"))
             except Exception:
@@ -203,7 +213,9 @@ def visitor(request: Request) -> Visitor:
     """
     console = console_of(request)
     secret = request.cookies.get(SESSION_COOKIE, "")
-    actor = access.actor_of(console.control, secret) if secret else None
+    # Neither a part of a page that keeps itself fresh nor an event stream is somebody at work.
+    active = FRAGMENT_HEADER not in request.headers and request.url.path != "/events"
+    actor = access.actor_of(console.control, secret, active=active) if secret else None
     if actor is None or actor.kind != "user":
         raise Unauthenticated("log in first: ask your operator for a login link")
     found = Visitor(actor, overview.me(console.control, actor).name, secret, console.form_token(secret))
@@ -212,6 +224,40 @@ def visitor(request: Request) -> Visitor:
 
 
 Seen = Annotated[Visitor, Depends(visitor)]
+
+
+class Guard:
+    """Holds every visitor of one page or form against the policy that it declares."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+
+
+class _ForVisitors(Guard):
+    def __call__(self, request: Request, seen: Seen) -> None:
+        """Refuse whose kind may not come here; a refused form leaves an audit entry.
+
+        Raises:
+            Forbidden: it may not.
+        """
+        route = request.scope["route"]
+        what = (route.endpoint.__doc__ or route.path).strip().splitlines()[0].rstrip(".")
+        if request.method in ("GET", "HEAD"):
+            self.policy.admit(seen.actor, what)
+            return
+        control = control_of(request)
+        with control.refusals(seen.actor, f"{request.method} {route.path}", request.url.path[:300]):
+            self.policy.admit(seen.actor, what)
+
+
+class _ForAnybody(Guard):
+    def __call__(self) -> None:
+        """Nobody is asked who they are."""
+
+
+def guard(policy: Policy) -> Any:
+    """What a page puts among its dependencies to declare its policy and have it enforced."""
+    return Depends(_ForAnybody(policy) if policy.open else _ForVisitors(policy))
 
 
 def check_token(given: str, expected: str) -> None:
@@ -227,11 +273,25 @@ def check_token(given: str, expected: str) -> None:
 def check_origin(request: Request) -> None:
     """Refuse what the browser itself says another site sent.
 
+    Browsers send ``Sec-Fetch-Site`` to loopback and over TLS alone, so elsewhere ``Origin`` is what tells.
+    Where both are sent the first decides: a proxy may change the host that the second would be compared with.
+
     Raises:
         FormStale: another site did.
     """
-    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is not None:
+        own = site in ("same-origin", "none")
+    else:
+        own = origin is None or _host(origin) == request.headers.get("host", "").lower()
+    if not own:
         raise FormStale("this form was sent by another site: nothing was changed")
+
+
+def _host(origin: str) -> str | None:
+    """The host and port of an origin; None if it is none, as ``null`` is."""
+    scheme, found, host = origin.partition("://")
+    return host.lower() if found and scheme in ("http", "https") else None
 
 
 def poster(request: Request, seen: Seen, form_token: Annotated[str, Form(max_length=200)] = "") -> Visitor:

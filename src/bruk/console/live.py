@@ -6,18 +6,20 @@ it with its own rights. No thread is held while a stream waits.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from bruk.console.door import STREAMS_MAX, Console, Seen, TooManyStreams, console_of
+from bruk.console.door import Seen, control_of, guard
 from bruk.control import access, jobs
 from bruk.control.control import Control
 from bruk.control.logs import Stream
 from bruk.model.errors import BrukError
+from bruk.model.policy import PEOPLE, Policy, Reach
 from bruk.model.tenant import Actor
 
 router = APIRouter()
@@ -51,49 +53,53 @@ class Watched:
         return found
 
 
-async def events(console: Console, secret: str, workload: str = "") -> AsyncIterator[str]:
+async def events(
+    control: Control, actor: Actor, secret: str, workload: str = ""
+) -> AsyncGenerator[str, None]:
     """The stream of a session, until it ends."""
-    control = console.control
+    with control.streams.opened(actor):
+        try:
+            async with aclosing(_events(control, secret, workload)) as said:
+                async for line in said:
+                    yield line
+        except BrukError:
+            # The session ended, or the workload is out of its sight.
+            yield "event: ended\ndata: 0\n\n"
+
+
+async def _events(control: Control, secret: str, workload: str) -> AsyncGenerator[str, None]:
     version = control.changes.version
-    console.streams += 1
-    try:
-        actor = await run_in_threadpool(access.actor_of, control, secret)
-        watched = Watched(control, actor, workload) if workload else None
-        if watched is not None:
-            await run_in_threadpool(watched.grown)
-        yield "retry: 2000\n\n"
-        while not control.changes.closed:
-            newest = await control.changes.wait_past(version, WATCH_MS if watched else PERIOD_MS)
-            await run_in_threadpool(access.actor_of, control, secret)
-            names = await run_in_threadpool(watched.grown) if watched else []
-            if newest > version:
-                names.insert(0, "changed")
-                version = newest
-            for name in names:
-                yield f"event: {name}\ndata: {version}\n\n"
-            if names:
-                await asyncio.sleep(GAP_MS / 1000)
-            elif not watched:
-                yield ": still here\n\n"
-    except BrukError:
-        # The session ended, or the workload is out of its sight.
-        yield "event: ended\ndata: 0\n\n"
-    finally:
-        console.streams -= 1
+    actor = await run_in_threadpool(access.actor_of, control, secret, active=False)
+    watched = Watched(control, actor, workload) if workload else None
+    if watched is not None:
+        await run_in_threadpool(watched.grown)
+    yield "retry: 2000\n\n"
+    while not control.changes.closed:
+        newest = await control.changes.wait_past(version, WATCH_MS if watched else PERIOD_MS)
+        await run_in_threadpool(access.actor_of, control, secret, active=False)
+        names = await run_in_threadpool(watched.grown) if watched else []
+        if newest > version:
+            names.insert(0, "changed")
+            version = newest
+        for name in names:
+            yield f"event: {name}\ndata: {version}\n\n"
+        if names:
+            await asyncio.sleep(GAP_MS / 1000)
+        elif not watched:
+            yield ": still here\n\n"
 
 
-@router.get("/events")
+@router.get("/events", dependencies=[guard(Policy(PEOPLE, Reach.RUN))])
 async def stream(
     request: Request, seen: Seen, workload: Annotated[str, Query(max_length=200)] = ""
 ) -> StreamingResponse:
     """What to ask for again, as it happens."""
-    console = console_of(request)
-    if console.streams >= STREAMS_MAX:
-        raise TooManyStreams("too many pages are open at once; this one does not refresh itself")
+    control = control_of(request)
+    control.streams.require(seen.actor)
     if workload:
-        await run_in_threadpool(jobs.get, console.control, seen.actor, workload)
+        await run_in_threadpool(jobs.get, control, seen.actor, workload)
     return StreamingResponse(
-        events(console, seen.secret, workload),
+        events(control, seen.actor, seen.secret, workload),
         media_type="text/event-stream",
         headers={"X-Accel-Buffering": "no"},
     )

@@ -16,10 +16,12 @@ from bruk.console.door import (
     check_token,
     console_of,
     control_of,
+    guard,
 )
 from bruk.console.rendering import page
 from bruk.control import access
 from bruk.model.errors import Unauthenticated
+from bruk.model.policy import OPEN, PEOPLE, Policy, Reach
 
 router = APIRouter()
 
@@ -58,15 +60,15 @@ def _form(request: Request, token: str, refusal: str = "", status: int = 200) ->
     return response
 
 
-@router.get("/login")
+@router.get("/login", dependencies=[guard(OPEN)])
 def login_form(request: Request, token: Annotated[str, Query(max_length=400)] = "") -> Response:
     """The button that uses a login link."""
     return _form(request, token)
 
 
-@router.post("/login")
+@router.post("/login", dependencies=[guard(OPEN)])
 def log_in(request: Request, token: Token, form_token: Token = "", nonce: Nonce = "") -> Response:
-    """Use the link, once, for a session."""
+    """Use the link, once, for a new session; the one that this browser had before ends."""
     console = console_of(request)
     try:
         check_origin(request)
@@ -79,13 +81,14 @@ def log_in(request: Request, token: Token, form_token: Token = "", nonce: Nonce 
         _, session = access.log_in(console.control, secret)
     except Unauthenticated as error:
         return _form(request, "", error.message, 401)
+    access.log_out(console.control, request.cookies.get(SESSION_COOKIE, ""))
     response = RedirectResponse("/", status_code=303)
     _keep(request, response, SESSION_COOKIE, session, access.SESSION_MS // 1000)
     response.delete_cookie(LOGIN_COOKIE, path="/")
     return response
 
 
-@router.post("/logout")
+@router.post("/logout", dependencies=[guard(Policy(PEOPLE, Reach.OWN))])
 def log_out(request: Request, visitor: Posting) -> Response:
     """End the session here and now, in every window."""
     control = control_of(request)

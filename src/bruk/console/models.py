@@ -6,7 +6,7 @@ from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
 from bruk.console import charts
-from bruk.console.door import ControlOf, Posting, Seen
+from bruk.console.door import ControlOf, Posting, Seen, guard
 from bruk.console.rendering import page
 from bruk.control import authorise, data, endpoints, jobs, models, overview
 from bruk.control.control import Control
@@ -14,6 +14,7 @@ from bruk.model.artifact import Artifact
 from bruk.model.errors import InvalidInput, NotFound
 from bruk.model.ledger import Resource
 from bruk.model.name import check_name
+from bruk.model.policy import PLATFORM, READERS, TENANT_PEOPLE, Policy, Reach
 from bruk.model.tenant import Actor
 from bruk.model.workload import WorkloadKind
 from bruk.store import goods
@@ -24,7 +25,7 @@ router = APIRouter()
 REPLICAS_MAX = 1000
 
 
-@router.get("/models")
+@router.get("/models", dependencies=[guard(Policy(READERS | TENANT_PEOPLE, Reach.OWN))])
 def listing(request: Request, visitor: Seen, control: ControlOf) -> Response:
     """Every model that the caller may see."""
     found = models.listing(control, visitor.actor)
@@ -40,7 +41,7 @@ def listing(request: Request, visitor: Seen, control: ControlOf) -> Response:
     )
 
 
-@router.get("/models/{model}")
+@router.get("/models/{model}", dependencies=[guard(Policy(READERS | TENANT_PEOPLE, Reach.TENANT))])
 def one(request: Request, model: str, visitor: Seen, control: ControlOf) -> Response:
     """One model: where it comes from, how well it predicts, whether it may be served."""
     found = models.get(control, visitor.actor, model)
@@ -77,7 +78,7 @@ def _artifact(control: Control, actor: Actor, artifact: str) -> Artifact | None:
         return None
 
 
-@router.post("/models/{model}/gate")
+@router.post("/models/{model}/gate", dependencies=[guard(Policy(PLATFORM, Reach.PLATFORM))])
 def set_gate(
     model: str, visitor: Posting, control: ControlOf, percent: Annotated[float, Form(ge=0, le=10_000)]
 ) -> Response:
@@ -93,7 +94,7 @@ def set_gate(
     return RedirectResponse(f"/models/{found.id}", status_code=303)
 
 
-@router.post("/models/{model}/retire")
+@router.post("/models/{model}/retire", dependencies=[guard(Policy(PLATFORM | TENANT_PEOPLE, Reach.TENANT))])
 def retire(
     model: str,
     visitor: Posting,
@@ -108,7 +109,7 @@ def retire(
     return RedirectResponse(f"/models/{model}", status_code=303)
 
 
-@router.get("/endpoints")
+@router.get("/endpoints", dependencies=[guard(Policy(READERS | TENANT_PEOPLE, Reach.OWN))])
 def endpoint_list(request: Request, visitor: Seen, control: ControlOf) -> Response:
     """Every open endpoint with its replicas, and the models that could be served."""
     found = jobs.listing(control, visitor.actor, kind=WorkloadKind.ENDPOINT, open_=True)
@@ -138,7 +139,7 @@ def endpoint_list(request: Request, visitor: Seen, control: ControlOf) -> Respon
     )
 
 
-@router.post("/endpoints")
+@router.post("/endpoints", dependencies=[guard(Policy(PLATFORM | TENANT_PEOPLE, Reach.TENANT))])
 def serve(
     visitor: Posting,
     control: ControlOf,
@@ -154,7 +155,7 @@ def serve(
     return RedirectResponse("/endpoints", status_code=303)
 
 
-@router.post("/endpoints/{name}/scale")
+@router.post("/endpoints/{name}/scale", dependencies=[guard(Policy(PLATFORM | TENANT_PEOPLE, Reach.TENANT))])
 def scale(
     name: str,
     visitor: Posting,
@@ -166,7 +167,7 @@ def scale(
     return RedirectResponse("/endpoints", status_code=303)
 
 
-@router.post("/endpoints/{name}/remove")
+@router.post("/endpoints/{name}/remove", dependencies=[guard(Policy(PLATFORM | TENANT_PEOPLE, Reach.TENANT))])
 def remove(
     name: str,
     visitor: Posting,

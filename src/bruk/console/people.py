@@ -6,20 +6,23 @@ from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import ValidationError
 
-from bruk.console.door import ControlOf, Posting, Seen, Visitor
+from bruk.console.door import ControlOf, Posting, Seen, Visitor, guard
 from bruk.console.rendering import page
 from bruk.control import access, overview
 from bruk.control.control import Control
 from bruk.model.errors import InvalidInput
+from bruk.model.policy import ADMINS, READERS, TENANT_PEOPLE, Policy, Reach
 from bruk.wire.codec import explain
 from bruk.wire.requests import KeyBody, KeyChange, UserBody
 
 router = APIRouter()
 
 DAY_MS = 86_400_000
+# What bringing a new secret to its programs takes; 'bruk key rotate' takes another.
+OVERLAP_MS = 3_600_000
 
 
-@router.get("/people")
+@router.get("/people", dependencies=[guard(Policy(READERS | TENANT_PEOPLE, Reach.OWN))])
 def people(request: Request, visitor: Seen, control: ControlOf) -> Response:
     """Everybody and every key that the caller may see."""
     return _page(request, visitor, control)
@@ -42,7 +45,7 @@ def _page(
     )
 
 
-@router.post("/people/keys")
+@router.post("/people/keys", dependencies=[guard(Policy(ADMINS, Reach.TENANT))])
 def create_key(
     request: Request,
     visitor: Posting,
@@ -59,14 +62,22 @@ def create_key(
     return _page(request, visitor, control, once)
 
 
-@router.post("/people/keys/{key}")
+@router.post("/people/keys/{key}", dependencies=[guard(Policy(ADMINS, Reach.TENANT))])
 def change_key(key: str, visitor: Posting, control: ControlOf, disabled: Annotated[bool, Form()]) -> Response:
     """Disable a key, or let it work again; gateways hear of it at once."""
     access.change_key(control, visitor.actor, key, KeyChange(disabled=disabled))
     return RedirectResponse("/people", status_code=303)
 
 
-@router.post("/people")
+@router.post("/people/keys/{key}/rotate", dependencies=[guard(Policy(ADMINS, Reach.TENANT))])
+def rotate_key(request: Request, key: str, visitor: Posting, control: ControlOf) -> Response:
+    """A new secret on this page and nowhere else; the one before works on for an hour."""
+    changed, secret = access.rotate_key(control, visitor.actor, key, OVERLAP_MS)
+    once = {"what": f"The new secret of key {changed.name or key} of {changed.project}", "secret": secret}
+    return _page(request, visitor, control, once)
+
+
+@router.post("/people", dependencies=[guard(Policy(ADMINS, Reach.TENANT))])
 def add_person(
     request: Request,
     visitor: Posting,

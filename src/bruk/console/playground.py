@@ -12,11 +12,12 @@ from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from bruk.console.door import Calling, ControlOf, Seen, console_of
+from bruk.console.door import Calling, ControlOf, Seen, console_of, guard
 from bruk.console.rendering import page
 from bruk.control import overview
 from bruk.model.errors import BrukError, ErrorKind, InvalidInput
 from bruk.model.ledger import Resource
+from bruk.model.policy import PLATFORM, READERS, TENANT_PEOPLE, Policy, Reach
 
 router = APIRouter()
 
@@ -66,7 +67,7 @@ class Question(BaseModel):
         return "/v1/completions", {**shared, "prompt": self.prompt}
 
 
-@router.get("/playground")
+@router.get("/playground", dependencies=[guard(Policy(READERS | TENANT_PEOPLE, Reach.OWN))])
 def playground(request: Request, visitor: Seen, control: ControlOf) -> Response:
     """The page."""
     prices = {(price.resource, price.item): price.price_microeur for price in overview.prices_now(control)}
@@ -94,7 +95,7 @@ def playground(request: Request, visitor: Seen, control: ControlOf) -> Response:
     )
 
 
-@router.post("/playground/ask")
+@router.post("/playground/ask", dependencies=[guard(Policy(PLATFORM | TENANT_PEOPLE, Reach.OWN))])
 async def ask(
     request: Request,
     visitor: Calling,

@@ -8,12 +8,13 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, BackgroundTasks, Form, Query, Request, Response
 from fastapi.responses import FileResponse, RedirectResponse, StreamingResponse
 
-from bruk.console.door import ControlOf, Posting, Seen
+from bruk.console.door import ControlOf, Posting, Seen, guard
 from bruk.console.rendering import page
 from bruk.console.switch import document
 from bruk.control import evidence, invoices, overview, switch
 from bruk.control.control import Control
 from bruk.model.ledger import LedgerEntry, Resource
+from bruk.model.policy import PLATFORM, READERS, TENANT_PEOPLE, Policy, Reach
 from bruk.model.tenant import Actor
 from bruk.reports.display import spreadsheet_text
 from bruk.reports.invoice_view import invoice_csv, invoice_html
@@ -53,7 +54,7 @@ _COLUMNS = (
 )
 
 
-@router.get("/ledger")
+@router.get("/ledger", dependencies=[guard(Policy(READERS | TENANT_PEOPLE, Reach.OWN))])
 def ledger(
     request: Request,
     visitor: Seen,
@@ -91,7 +92,7 @@ def ledger(
     )
 
 
-@router.get("/ledger.csv")
+@router.get("/ledger.csv", dependencies=[guard(Policy(READERS | TENANT_PEOPLE, Reach.OWN))])
 def ledger_csv(visitor: Seen, control: ControlOf) -> Response:
     """Every entry that the caller may see, as a table in exact integers."""
     overview.newest_entries(control, visitor.actor, before=None, limit=1)  # Refuses before a row is sent.
@@ -124,7 +125,7 @@ def _line(cells: tuple[str, ...] | list[object]) -> str:
     return out.getvalue()
 
 
-@router.get("/export/{chain}")
+@router.get("/export/{chain}", dependencies=[guard(Policy(READERS, Reach.PLATFORM))])
 def export(chain: Chain, visitor: Seen, control: ControlOf, later: BackgroundTasks) -> Response:
     """A whole chain, sealed, to verify offline."""
     path = evidence.export(control, visitor.actor, chain)
@@ -134,13 +135,13 @@ def export(chain: Chain, visitor: Seen, control: ControlOf, later: BackgroundTas
     )
 
 
-@router.get("/audit")
+@router.get("/audit", dependencies=[guard(Policy(READERS, Reach.PLATFORM))])
 def audit(request: Request, visitor: Seen, control: ControlOf, before: Before = None) -> Response:
     """Who did what to what, newest first."""
     return _audit(request, visitor.actor, control, before)
 
 
-@router.post("/audit/verify")
+@router.post("/audit/verify", dependencies=[guard(Policy(READERS, Reach.PLATFORM))])
 def verify(
     request: Request, visitor: Posting, control: ControlOf, chain: Annotated[Chain, Form()] = "audit"
 ) -> Response:
@@ -187,7 +188,7 @@ def _checkpoints(control: Control, actor: Actor, chain: str) -> list[Checkpoint]
     return [checkpoint for checkpoint in found if checkpoint is not None and checkpoint.chain == chain]
 
 
-@router.get("/invoices")
+@router.get("/invoices", dependencies=[guard(Policy(READERS | TENANT_PEOPLE, Reach.OWN))])
 def invoice_list(request: Request, visitor: Seen, control: ControlOf) -> Response:
     """Every invoice that the caller may see, newest first."""
     found = invoices.invoices(control, visitor.actor)[::-1]
@@ -201,14 +202,14 @@ def invoice_list(request: Request, visitor: Seen, control: ControlOf) -> Respons
     )
 
 
-@router.post("/invoices")
+@router.post("/invoices", dependencies=[guard(Policy(PLATFORM, Reach.PLATFORM))])
 def issue(visitor: Posting, control: ControlOf, tenant: Annotated[str, Form(max_length=63)]) -> Response:
     """Issue the next invoice of a tenant: everything since its last one."""
     invoices.issue(control, visitor.actor, InvoiceBody(tenant=tenant))
     return RedirectResponse("/invoices", status_code=303)
 
 
-@router.get("/invoices/{number}")
+@router.get("/invoices/{number}", dependencies=[guard(Policy(READERS | TENANT_PEOPLE, Reach.TENANT))])
 def invoice(
     number: str, visitor: Seen, control: ControlOf, form: Literal["html", "csv", "sealed"] = "html"
 ) -> Response:

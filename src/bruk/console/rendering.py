@@ -43,6 +43,8 @@ _TONES = {
     "behind": "warn",
     "waiting": "warn",
     "draft": "warn",
+    "asked": "warn",
+    "granted": "good",
     "drained": "warn",
     "lost": "bad",
     "failed": "bad",

@@ -5,13 +5,26 @@ from collections.abc import Callable
 from fastapi import APIRouter, Response
 from fastapi.routing import APIRoute
 
-from bruk.console import live, login, models, people, playground, records, sites, switch, workloads
+from bruk.console import (
+    inspection,
+    live,
+    login,
+    models,
+    people,
+    persons,
+    playground,
+    records,
+    sites,
+    switch,
+    workloads,
+)
 from bruk.console.assets import assets
-from bruk.console.door import Console, PageRoute
+from bruk.console.door import Console, PageRoute, guard
 from bruk.control.control import Control
 from bruk.model.errors import NotFound
+from bruk.model.policy import OPEN
 
-_ROOMS = (live, login, sites, workloads, models, playground, switch, records, people)
+_ROOMS = (live, login, sites, workloads, models, playground, switch, records, inspection, people, persons)
 
 
 def create_router(control: Control, *, gateway_url: Callable[[], str], cloud_name: str = "Bruk") -> APIRouter:
@@ -33,11 +46,15 @@ def create_router(control: Control, *, gateway_url: Callable[[], str], cloud_nam
         for route in room.router.routes:
             assert isinstance(route, APIRoute), "pages declare plain routes"
             router.add_api_route(
-                route.path, route.endpoint, methods=list(route.methods or ()), response_model=None
+                route.path,
+                route.endpoint,
+                methods=list(route.methods or ()),
+                dependencies=route.dependencies,
+                response_model=None,
             )
-    router.add_api_route("/static/{name}", file)
+    router.add_api_route("/static/{name}", file, dependencies=[guard(OPEN)])
 
-    @router.get("/{path:path}")
+    @router.get("/{path:path}", dependencies=[guard(OPEN)])
     def nothing_here(path: str) -> None:
         """What nobody else knows."""
         raise NotFound(f"there is no page /{path}", what="page", id=path)

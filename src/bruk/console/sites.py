@@ -5,10 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
-from bruk.console.door import ControlOf, Posting, Seen
+from bruk.console.door import ControlOf, Posting, Seen, guard
 from bruk.console.rendering import page
 from bruk.control import jobs, models, overview, sites, switch
 from bruk.control.overview import SiteView
+from bruk.model.policy import OPERATORS, PEOPLE, Policy, Reach
 from bruk.model.workload import WorkloadKind
 
 router = APIRouter()
@@ -16,7 +17,7 @@ router = APIRouter()
 NEWEST = 6
 
 
-@router.get("/")
+@router.get("/", dependencies=[guard(Policy(PEOPLE, Reach.OWN))])
 def home(request: Request, visitor: Seen, control: ControlOf) -> Response:
     """Everything at a glance."""
     actor = visitor.actor
@@ -26,9 +27,9 @@ def home(request: Request, visitor: Seen, control: ControlOf) -> Response:
     money = overview.money_left(control, actor)
     receipts = []
     state = None
-    if visitor.audits:
+    if visitor.oversees:
         with control.read() as connection:
-            state = switch.state(connection)
+            state = switch.state_for(connection, actor)
         receipts = switch.receipts(control, actor)[-NEWEST:][::-1]
     return page(
         request,
@@ -59,7 +60,7 @@ def _newest_runs(views: list[SiteView]) -> dict[str, str]:
     return {run.workload: run.observed.value for run in runs}
 
 
-@router.get("/sites/{name}")
+@router.get("/sites/{name}", dependencies=[guard(Policy(PEOPLE, Reach.SITE))])
 def site(request: Request, name: str, visitor: Seen, control: ControlOf) -> Response:
     """One site: facility, agent, nodes, what runs there."""
     view = overview.site(control, visitor.actor, name)
@@ -75,7 +76,7 @@ def site(request: Request, name: str, visitor: Seen, control: ControlOf) -> Resp
     )
 
 
-@router.post("/sites/{name}/nodes/{node}")
+@router.post("/sites/{name}/nodes/{node}", dependencies=[guard(Policy(OPERATORS, Reach.SITE))])
 def drain(
     name: str, node: str, visitor: Posting, control: ControlOf, drained: Annotated[bool, Form()]
 ) -> Response:

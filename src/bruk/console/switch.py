@@ -9,11 +9,12 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from bruk.console.door import ControlOf, Posting, Seen
+from bruk.console.door import ControlOf, Posting, Seen, guard
 from bruk.console.rendering import page
 from bruk.control import authorise, jobs, models, overview, switch
 from bruk.control.control import Control
 from bruk.model.errors import InvalidInput, NotFound
+from bruk.model.policy import OPERATORS, OVERSEERS, Policy, Reach
 from bruk.model.run import Run
 from bruk.model.switch import Hold, HoldScope
 from bruk.model.tenant import Actor
@@ -40,12 +41,12 @@ def document(html: str) -> Response:
     return HTMLResponse(html, headers={"Content-Security-Policy": DOCUMENT_POLICY})
 
 
-@router.get("/switch")
+@router.get("/switch", dependencies=[guard(Policy(OVERSEERS, Reach.OWN))])
 def board(request: Request, visitor: Seen, control: ControlOf) -> Response:
     """Every hold, every enforcer, every receipt."""
-    authorise.audit(visitor.actor, "read the switch")
+    authorise.oversee(visitor.actor, "read the switch")
     with control.read() as connection:
-        state = switch.state(connection)
+        state = switch.state_for(connection, visitor.actor)
     return page(
         request,
         "switch.html",
@@ -60,17 +61,17 @@ def board(request: Request, visitor: Seen, control: ControlOf) -> Response:
     )
 
 
-@router.get("/switch/turn")
+@router.get("/switch/turn", dependencies=[guard(Policy(OPERATORS, Reach.SITE))])
 def turn(
     request: Request, visitor: Seen, control: ControlOf, scope: HoldScope, target: str = "*"
 ) -> Response:
     """What turning this would do, and the form that does it."""
-    authorise.operate(visitor.actor, "turn the switch")
+    authorise.operate(visitor.actor, "turn the switch", target if scope is HoldScope.SITE else None)
     if scope is HoldScope.LOCAL:
         raise InvalidInput("a site's own key is turned at the site: 'bruk off --local'", field="scope")
     _require_target(control, visitor.actor, scope, target)
     with control.read() as connection:
-        state = switch.state(connection)
+        state = switch.state_for(connection, visitor.actor)
     holds = [hold for hold in state.holds if hold.scope is scope and hold.target == target]
     hold = holds[0] if holds else None
     affected = _affected(control, visitor.actor, scope, target)
@@ -111,7 +112,7 @@ def _affected(control: Control, actor: Actor, scope: HoldScope, target: str) -> 
     return found
 
 
-@router.post("/switch/off")
+@router.post("/switch/off", dependencies=[guard(Policy(OPERATORS, Reach.SITE))])
 def off(
     visitor: Posting, control: ControlOf, scope: Scope, target: Target = "*", reason: Reason = ""
 ) -> Response:
@@ -122,14 +123,14 @@ def off(
     return RedirectResponse(f"/switch/receipts/{receipt}", status_code=303)
 
 
-@router.post("/switch/on")
+@router.post("/switch/on", dependencies=[guard(Policy(OPERATORS, Reach.SITE))])
 def on(visitor: Posting, control: ControlOf, scope: Scope, target: Target = "*") -> Response:
     """Turn it on again."""
     _, receipt = switch.on(control, visitor.actor, scope, target)
     return RedirectResponse(f"/switch/receipts/{receipt}", status_code=303)
 
 
-@router.get("/switch/receipts/{receipt}")
+@router.get("/switch/receipts/{receipt}", dependencies=[guard(Policy(OVERSEERS, Reach.SITE))])
 def receipt_page(request: Request, receipt: str, visitor: Seen, control: ControlOf) -> Response:
     """A receipt, filling as enforcers answer."""
     complete, sealed = switch.receipt(control, visitor.actor, receipt)
@@ -150,13 +151,13 @@ def receipt_page(request: Request, receipt: str, visitor: Seen, control: Control
     )
 
 
-@router.get("/switch/receipts/{receipt}/document")
+@router.get("/switch/receipts/{receipt}/document", dependencies=[guard(Policy(OVERSEERS, Reach.SITE))])
 def receipt_document(receipt: str, visitor: Seen, control: ControlOf) -> Response:
     """The receipt as a printable page."""
     return document(receipt_view.receipt_html(switch.receipt(control, visitor.actor, receipt)[1]["body"]))
 
 
-@router.get("/switch/receipts/{receipt}/sealed")
+@router.get("/switch/receipts/{receipt}/sealed", dependencies=[guard(Policy(OVERSEERS, Reach.SITE))])
 def receipt_sealed(receipt: str, visitor: Seen, control: ControlOf) -> Response:
     """The receipt as it is signed, to keep and to verify offline."""
     sealed = switch.receipt(control, visitor.actor, receipt)[1]

@@ -10,12 +10,14 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from bruk.console import charts
-from bruk.console.door import ControlOf, Posting, Seen
+from bruk.console.door import ControlOf, Posting, Seen, Visitor, guard
 from bruk.console.figures import iso, size, span, words
 from bruk.console.rendering import environment, page
-from bruk.control import jobs, overview
+from bruk.control import inspection, jobs, overview
 from bruk.control.control import Control
 from bruk.control.logs import Stream
+from bruk.model.inspection import InspectionState
+from bruk.model.policy import OPERATORS, PEOPLE, PLATFORM, TENANT_PEOPLE, Policy, Reach
 from bruk.model.tenant import Actor
 from bruk.model.workload import Resources, Workload, WorkloadKind
 from bruk.store.work import RunRecord
@@ -35,7 +37,7 @@ _CONTROLS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]
 Filter = Annotated[str, Query(max_length=200)]
 
 
-@router.get("/workloads")
+@router.get("/workloads", dependencies=[guard(Policy(PEOPLE, Reach.OWN))])
 def listing(
     request: Request,
     visitor: Seen,
@@ -75,13 +77,15 @@ def listing(
     )
 
 
-@router.get("/workloads/{workload}")
+@router.get("/workloads/{workload}", dependencies=[guard(Policy(PEOPLE, Reach.RUN))])
 def one(request: Request, workload: str, visitor: Seen, control: ControlOf) -> Response:
     """Everything about one workload."""
     actor = visitor.actor
     view = jobs.view(control, actor, workload)
     records = jobs.records(control, actor, workload)
-    text, tail = _log(control, actor, workload, None, None)
+    site = records[-1].run.site if records else None
+    sees = inspection.may_look(control, actor, view.workload.project, site)
+    text, tail = _log(control, actor, workload, None, None) if sees else (None, {})
     parts = {"facts": "live/facts.html", "runs": "live/runs.html"}
     if view.workload.kind is WorkloadKind.JOB:
         parts["curve"] = "live/curve.html"
@@ -96,10 +100,11 @@ def one(request: Request, workload: str, visitor: Seen, control: ControlOf) -> R
         records=records,
         reason=view.waiting_for,
         spec=_spec(view.workload),
-        sums=overview.sums(control, actor, workload),
+        sums=[] if visitor.operates_site else overview.sums(control, actor, workload),
         names=overview.names(control, actor),
-        curve=charts.curve(_traces(control, records)),
+        curve=charts.curve(_traces(control, actor, view.workload.project, records)) if sees else None,
         log=text,
+        waits=not sees and _waits(control, visitor, view.workload.project),
         tail=tail,
     )
 
@@ -143,9 +148,22 @@ def _resources(wanted: Resources) -> str:
     return ", ".join(parts)
 
 
-def _traces(control: Control, records: list[RunRecord]) -> list[charts.Trace]:
+def _waits(control: Control, visitor: Visitor, project: str) -> bool:
+    """Whether the visitor has asked to look at this project, and waits for a yes."""
+    if not (visitor.operates or visitor.operates_site):
+        return False
+    return any(
+        item.state is InspectionState.ASKED
+        and item.inspection.project == project
+        and item.inspection.asked_by == visitor.actor.id
+        for item in inspection.listing(control, visitor.actor)
+    )
+
+
+def _traces(control: Control, actor: Actor, project: str, records: list[RunRecord]) -> list[charts.Trace]:
     found = []
     for record in records[-TRACES_MAX:]:
+        inspection.look(control, actor, project, f"{record.run.id}/{Stream.PROGRESS.value}", record.run.site)
         data = b""
         while len(data) < PROGRESS_BYTES_MAX:
             piece, _ = control.logs.read(record.run.id, Stream.PROGRESS, len(data))
@@ -187,7 +205,9 @@ def _log(
     return text, {"run": chosen, "offset": following, "more": len(data) == LOG_BYTES}
 
 
-@router.get("/workloads/{workload}/log")
+@router.get(
+    "/workloads/{workload}/log", dependencies=[guard(Policy(OPERATORS | TENANT_PEOPLE, Reach.CONTENT))]
+)
 def log_tail(
     workload: str,
     visitor: Seen,
@@ -201,7 +221,9 @@ def log_tail(
     return HTMLResponse(template.render(log=text, tail=tail, workload=workload))
 
 
-@router.post("/workloads/{workload}/cancel")
+@router.post(
+    "/workloads/{workload}/cancel", dependencies=[guard(Policy(PLATFORM | TENANT_PEOPLE, Reach.TENANT))]
+)
 def cancel(workload: str, visitor: Posting, control: ControlOf) -> Response:
     """Stop wanting it."""
     jobs.cancel(control, visitor.actor, workload)

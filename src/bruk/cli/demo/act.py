@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from bruk.cli.demo.cast import CALLER, Cast
@@ -25,6 +26,11 @@ class Story:
     screen: Screen
     summary: dict[str, Any] = field(default_factory=dict)
 
+    @cached_property
+    def maker(self) -> Client:
+        """A client with the key of the tenant that trains: what its work wrote is not the operator's."""
+        return Client(self.scene.url, self.cast.maker)
+
 
 def until(what: str, limit_s: float, look: Callable[[], Any]) -> Any:
     """Look until something true comes back.
@@ -46,17 +52,17 @@ def must(condition: bool, what: str) -> None:
         raise DemoFailed(what)
 
 
-def log_tail(operator: Client, workload: str) -> str:
-    pieces = b"".join(operator.workloads.logs(workload))
+def log_tail(maker: Client, workload: str) -> str:
+    pieces = b"".join(maker.workloads.logs(workload))
     return pieces[-2000:].decode("utf-8", "replace")
 
 
 def finished(
     story: Story, workload: str, report: Callable[[dict[str, Any]], None] | None = None
 ) -> WorkloadView:
-    operator = story.scene.operator
+    maker = story.maker
     while True:
-        view = operator.workloads.get(workload)
+        view = maker.workloads.get(workload)
         if report is not None and view.progress:
             report(view.progress)
         if view.workload.outcome is Outcome.SUCCEEDED:
@@ -64,11 +70,11 @@ def finished(
         if view.workload.outcome is not Outcome.OPEN:
             raise DemoFailed(
                 f"{view.workload.name} {view.workload.outcome}: {view.workload.outcome_detail}\n"
-                + log_tail(operator, workload)
+                + log_tail(maker, workload)
             )
         if view.workload.failures:
             raise DemoFailed(
-                f"{view.workload.name}: {view.workload.outcome_detail}\n" + log_tail(operator, workload)
+                f"{view.workload.name}: {view.workload.outcome_detail}\n" + log_tail(maker, workload)
             )
         time.sleep(POLL_S)
 

@@ -29,6 +29,7 @@ class Cast:
     german: str
 
 
+ACCEPTED = "Accepted for this demonstration: its tenants are made up, and nothing of theirs is secret."
 MAKER = "lutece/lm"
 CALLER = "nordlys/apps"
 GERMAN = "rhein/lab"
@@ -44,7 +45,7 @@ def accept_what_is(operator: Client) -> bool:
     apart = True
     for item in operator.status().sites:
         if item.site.isolation is Isolation.NONE:
-            operator.sites.change(item.site.name, SiteChange(isolation_accepted=True))
+            operator.sites.change(item.site.name, SiteChange(isolation_acceptance=ACCEPTED))
             apart = False
     return apart
 

@@ -19,9 +19,8 @@ def serve(story: Story) -> None:
     def ready() -> Run | None:
         view = operator.endpoints.get(MODEL)
         if view.workload.failures:
-            raise DemoFailed(
-                f"the replica failed: {view.workload.outcome_detail}\n{log_tail(operator, view.workload.id)}"
-            )
+            tail = log_tail(story.maker, view.workload.id)
+            raise DemoFailed(f"the replica failed: {view.workload.outcome_detail}\n{tail}")
         return next((run for run in view.runs if run.ready), None)
 
     replica: Run = until("a ready replica", 90, ready)

@@ -56,7 +56,7 @@ def train(story: Story) -> None:
     screen.training(lambda report: view.append(finished(story, job.id, report)))
     resumed = view[0].runs[-1].resumed_from_step
     must(bool(resumed), "the job began again from zero instead of resuming")
-    curve = _losses(operator, view[0])
+    curve = _losses(story.maker, view[0])
     screen.say(f"resumed from step {resumed}; loss {curve[0]:.3f} at first, {curve[-1]:.3f} at last")
     must(curve[-1] < curve[0], "the loss did not fall")
     parts = list(operator.ledger.list(project=MAKER))
@@ -86,12 +86,12 @@ def _collect(story: Story) -> Artifact:
 
 
 def _until_step(story: Story, job: Workload, report: Callable[[dict[str, Any]], None]) -> Run:
-    operator = story.scene.operator
+    maker = story.maker
 
     def far_enough() -> Run | None:
-        view = operator.workloads.get(job.id)
+        view = maker.workloads.get(job.id)
         if view.workload.outcome is not Outcome.OPEN or view.workload.failures:
-            raise DemoFailed(f"training failed: {view.workload.outcome_detail}\n{log_tail(operator, job.id)}")
+            raise DemoFailed(f"training failed: {view.workload.outcome_detail}\n{log_tail(maker, job.id)}")
         progress = view.progress or {}
         report(progress)
         step, steps = progress.get("step"), progress.get("steps")
@@ -101,10 +101,10 @@ def _until_step(story: Story, job: Workload, report: Callable[[dict[str, Any]], 
     return run
 
 
-def _losses(operator: Client, view: WorkloadView) -> list[float]:
+def _losses(maker: Client, view: WorkloadView) -> list[float]:
     found = []
     for run in view.runs:
-        text = operator.workloads.progress(view.workload.id, run=run.id)
+        text = maker.workloads.progress(view.workload.id, run=run.id)
         for line in text.decode().splitlines():
             loss = json.loads(line).get("loss")
             if isinstance(loss, int | float):
