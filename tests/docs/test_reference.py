@@ -6,7 +6,7 @@ import pytest
 
 from bruk.api.app import create_api
 from bruk.gateway.problem import CODES
-from bruk.model import artifact, ledger, reason, run, site, switch, tenant, workload
+from bruk.model import artifact, inspection, ledger, reason, run, site, switch, tenant, workload
 
 STATES = [
     run.Observed,
@@ -23,6 +23,8 @@ STATES = [
     ledger.Resource,
     ledger.Quality,
     tenant.Role,
+    inspection.InspectionState,
+    inspection.OperatorAccess,
     site.EngineKind,
     site.CutOffPolicy,
     site.Isolation,
