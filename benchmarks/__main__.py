@@ -7,12 +7,20 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks import command, records, relay, scheduling
+from benchmarks import command, placement, records, relay, replay, scheduling
 from benchmarks.row import Row
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
-BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
-ROOMS = {"scheduling": scheduling, "records": records, "relay": relay, "command": command}
+ROOMS = {
+    "scheduling": scheduling,
+    "placement": placement,
+    "replay": replay,
+    "records": records,
+    "relay": relay,
+    "command": command,
+}
+# Comparisons that are whole in themselves: each has its place on the page, and what stands below its rows.
+WHOLE = {"scheduling": scheduling.picture, "placement": placement.section, "replay": str}
 
 
 def machine() -> str:
@@ -28,37 +36,46 @@ def machine() -> str:
     return f"{model}, {os.cpu_count()} cores, Python {platform.python_version()}"
 
 
-def table(rows: list[Row]) -> str:
-    """The rows as Markdown."""
+def measured() -> str:
+    """When, at which commit and on what this was measured."""
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
     )
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    lines = [
-        f"Measured {today} at commit {commit.stdout.strip() or 'unknown'} on {machine()}.",
-        "",
-        "| what | median | unit | lowest to highest |",
-        "|---|---:|---|---|",
-    ]
+    return f"Measured {today} at commit {commit.stdout.strip() or 'unknown'} on {machine()}."
+
+
+def table(rows: list[Row]) -> str:
+    """The rows as Markdown."""
+    lines = [measured(), "", "| what | median | unit | lowest to highest |", "|---|---:|---|---|"]
     for row in rows:
         low, high = row.spread
         lines.append(f"| {row.what} | {row.value:,.4g} | {row.unit} | {low:,.4g} to {high:,.4g} |")
     return "\n".join(lines)
 
 
+def write(name: str, text: str) -> None:
+    """Put a part between its marks on the page."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    before, rest = PAGE.read_text("utf-8").split(begin, 1)
+    PAGE.write_text(f"{before}{begin}\n{text}\n{end}{rest.split(end, 1)[1]}", "utf-8")
+
+
 def main() -> None:
     wanted = sys.argv[1:] or list(ROOMS)
     rows: list[Row] = []
     for name in wanted:
-        for row in ROOMS[name].run():
+        found = ROOMS[name].run()
+        for row in found:
             print(f"{row.value:>12,.4g} {row.unit:<6} {row.what}", flush=True)
-            rows.append(row)
-    if sys.argv[1:]:
-        return  # A part is for looking at; only a whole run is written down.
-    text = PAGE.read_text("utf-8")
-    before, rest = text.split(BEGIN, 1)
-    after = rest.split(END, 1)[1]
-    PAGE.write_text(f"{before}{BEGIN}\n{table(rows)}\n{END}{after}", "utf-8")
+        if found and name in WHOLE:
+            text = WHOLE[name]()
+            print(text)
+            write(name, f"{table(found)}\n\n{text}".rstrip())
+        else:
+            rows += found
+    if not sys.argv[1:]:
+        write("measured", table(rows))  # Of the other parts only a whole run is written down.
 
 
 main()

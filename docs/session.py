@@ -33,10 +33,10 @@ _BLOCK = re.compile(r"(?:<!-- until: (?P<until>.*?) -->\n)?```console\n(?P<body>
 # Kind, and what it looks like; the first that fits counts. All of the kind "" become the same.
 _VALUES: list[tuple[str, str]] = [
     ("time", r"\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)?(?:\+00:00| UTC)?"),
-    ("id", r"\b(?:job|run|art|hold|rcpt|user|key|ep|eval)_[0-9a-f]{23}\b"),
+    ("id", r"\b(?:job|run|acc|art|hold|rcpt|user|key|ep|eval)_[0-9a-f]{23}\b"),
     ("hash", r"\b[0-9a-f]{64}\b"),
     ("fingerprint", r"(?<=[Kk]ey )[0-9a-f]{16}\b"),
-    ("secret", r"\b(?:bk_)?[\w-]{8}…"),
+    ("secret", r"(?<![\w-])(?:bk_)?[\w-]{8}…"),
     ("step", r"(?<=step )\d+"),
     ("", r"\b\d[\d,]*\.\d{2,6}\b"),
     ("", r"(?<=device_time   cpu-slot)\s+[\d,]+"),

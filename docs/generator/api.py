@@ -12,6 +12,7 @@ TITLES = {
     "people": "Login, tenants, people, projects, keys, budgets, prices",
     "work": "Artifacts, jobs, workloads, runs, models, endpoints",
     "records": "Switch, ledger, audit log, invoices, public keys",
+    "inspection": "Operators' access to tenants' content",
     "processes": "Agents and gateways",
 }
 PARAMETERS = {

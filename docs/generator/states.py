@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
-from bruk.model import artifact, ledger, reason, run, site, switch, tenant, transitions, workload
+from bruk.model import artifact, inspection, ledger, reason, run, site, switch, tenant, transitions, workload
 from generator.source import body, member_comments, table
 
 TABLES: dict[str, tuple[type[StrEnum], Mapping[Any, frozenset[Any]]]] = {
@@ -33,6 +33,8 @@ OTHERS: list[tuple[str, type[StrEnum]]] = [
     ("What is counted", ledger.Resource),
     ("How an energy figure was had", ledger.Quality),
     ("Roles of people", tenant.Role),
+    ("An access request", inspection.InspectionState),
+    ("What a tenant demands of operators", inspection.OperatorAccess),
     ("Engines of sites", site.EngineKind),
     ("What a site does when cut off", site.CutOffPolicy),
     ("What keeps runs apart", site.Isolation),

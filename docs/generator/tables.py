@@ -26,9 +26,19 @@ VARIABLES: list[tuple[str, str, str]] = [
     ("BRUK_TOKEN", "every command that asks control", "A person's token or a project's API key."),
     ("BRUK_PROJECT", "commands with `--project`", "The project, `tenant/name`."),
     (
+        "BRUK_DATABASE_URL",
+        "`up`, `database`",
+        "Address of a PostgreSQL server's database, or `@FILE` that holds it; the home remembers it.",
+    ),
+    (
         "BRUK_LOG",
         "`up`, `agent`, `gateway`",
         "Level of the log on stderr: `DEBUG`, `INFO` (the default), `WARNING`, `ERROR`.",
+    ),
+    (
+        "BRUK_HOSTS",
+        "`up`",
+        "Host names, with commas, under which a proxy in front reaches control, beside this machine's own.",
     ),
     (
         "BRUK_SLOTS",
@@ -40,6 +50,20 @@ VARIABLES: list[tuple[str, str, str]] = [
         "`agent`, and `up` for its agents",
         "What keeps runs apart: `auto` (the default) takes the sandbox where bubblewrap works, `sandbox` "
         "refuses to start without it, `none` goes without.",
+    ),
+    ("BRUK_CLOCK", "agents and gateways of `bruk up`", "The line of time they share; internal."),
+    (
+        "BRUK_SOFTWARE",
+        "`agent`, and `up` for its agents",
+        "Folders, with `:` between them, in which jobs may name virtual environments and which every run may "
+        "read; none by default.",
+    ),
+    (
+        "BRUK_EGRESS",
+        "`agent`, and `up` for its agents",
+        "Destinations that jobs may declare under `network`, with spaces between them, such as "
+        "`pypi.org:443 *.data.example:443`; none by default. An address that is not of the public internet "
+        "is reached only where it stands here itself, with its port.",
     ),
     ("BRUK_RUN_ID", "a run", "Identifier of the run."),
     ("BRUK_WORKLOAD_ID", "a run", "Identifier of the job or endpoint."),
@@ -61,6 +85,10 @@ OTHERS: list[tuple[str, str]] = [
     ("PATH", "The folder of the run's Python, then `/usr/local/bin`, `/usr/bin`, `/bin`."),
     ("HOME, TMPDIR", "Folders of the run's own."),
     ("LANG", "`C.UTF-8`."),
+    (
+        "HTTP_PROXY, HTTPS_PROXY, NO_PROXY",
+        "Also in lower case, in a job that declares `network`: the proxy on the run's own loopback.",
+    ),
     ("PYTHONUNBUFFERED", "`1`, so that logs are live."),
     ("OMP_NUM_THREADS", "The number of CPU slots; 1 where the devices are accelerators."),
     ("HF_HUB_OFFLINE", "`1`: nothing is fetched from a model hub."),
