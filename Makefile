@@ -2,6 +2,7 @@
 #   make demo    the whole life of a model on this machine
 #   make test    every test          make check   lint, types, import contracts
 #   make docs    the documentation   make bench   benchmarks
+#   make attack  the API and a gateway attacked as every kind of caller, for minutes
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -11,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 TEST_ENV := OMP_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast check format docs bench constraints clean
+.PHONY: help demo test test-fast attack check format docs bench constraints clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -37,6 +38,9 @@ test: $(VENV)/.dev
 
 test-fast: $(VENV)/.dev
 	$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist worksteal -m 'not slow' $(ARGS)
+
+attack: $(VENV)/.dev
+	$(TEST_ENV) $(BIN)/python -m tests.attack $(ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
