@@ -98,6 +98,7 @@ def one(request: Request, workload: str, visitor: Seen, control: ControlOf) -> R
         view=view,
         item=view.workload,
         records=records,
+        placements=jobs.placements(control, actor, workload),
         reason=view.waiting_for,
         spec=_spec(view.workload),
         sums=[] if visitor.operates_site else overview.sums(control, actor, workload),
