@@ -5,7 +5,7 @@ import json
 import httpx
 import pytest
 
-NOTHING = {"amount_microeur_max": 0, "device_ms_max": 600_000, "sites": []}
+NOTHING = {"amount_microeur_max": 0, "device_ms_max": 600_000, "sites": [], "attempts_max": 1}
 FORBIDDEN = httpx.Response(
     403, json={"code": "forbidden", "title": "t", "status": 403, "detail": "You may not."}
 )
@@ -86,3 +86,12 @@ def test_json_is_as_control_said_it_and_asks_nothing_more(bruk, world):
     status, out, _ = bruk("submit", "--estimate", "--json", "--", "true")
     assert (status, json.loads(out)) == (0, NOTHING)
     assert len(world.requests) == 1
+
+
+def test_what_another_attempt_costs_is_said_too(bruk, world):
+    found = {"site": "essonne", "accelerator": "h100-sxm", "device_ms": 1, "amount_microeur": 60_000}
+    sites = [{**found, "energy_j": 1, "carbon_mg": 1}]
+    known = {**NOTHING, "amount_microeur_max": 60_000, "sites": sites}
+    for attempts, said in [(1, "0.06 EUR\n"), (2, "0.06 EUR, 0.12 if it fails and is tried again\n")]:
+        world.answers["POST /jobs/estimate"] = {**known, "attempts_max": attempts}
+        assert said in bruk("submit", "--estimate", "--", "true")[1]

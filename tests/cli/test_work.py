@@ -118,6 +118,17 @@ def test_why_says_when_there_was_no_other_place(bruk, control):
     assert "ruled out" not in said
 
 
+def test_why_says_why_a_run_was_stopped(bruk, control):
+    stopped = {"wanted": "stop", "stop_reason": "preempted", "stop_requested_at_ms": 1_795_372_900_000}
+    detail = "It has priority 50 and makes room for priority 90."
+    ended = run("exited", exit_code=143, ended_at_ms=1_795_372_909_000, **stopped, stop_detail=detail)
+    said = explained(bruk, control, [PLACED], runs=[ended])
+    assert f"(preempted): {detail}" in said
+    assert "Its place went to" not in said
+    said = explained(bruk, control, [PLACED], runs=[{**ended, "stopped_for": "lumen"}])
+    assert "Its place went to lumen." in said
+
+
 def test_why_says_what_to_do(bruk, control):
     said = explained(bruk, control, waiting_for=HELD)
     assert "It waits for site choice: None of the sites" in said

@@ -31,7 +31,11 @@ def show_estimate(control: "Client", body: "JobBody", costs: "Estimate") -> None
             ]
         )
         return
-    output.fields([("Costs at most", f"{show_eur(costs.amount_microeur_max)} EUR"), time])
+    most = f"{show_eur(costs.amount_microeur_max)} EUR"
+    if costs.attempts_max > 1:
+        all_tries = show_eur(costs.amount_microeur_max * costs.attempts_max)
+        most += f", {all_tries} if it fails and is tried {_times(costs.attempts_max - 1)}"
+    output.fields([("Costs at most", most), time])
     output.table(
         ["Site", "Accelerator", ">At most EUR", ">At most kWh", ">At most gCO2e"],
         (
@@ -45,6 +49,10 @@ def show_estimate(control: "Client", body: "JobBody", costs: "Estimate") -> None
             for site in costs.sites
         ),
     )
+
+
+def _times(more: int) -> str:
+    return "again" if more == 1 else f"{more} times more"
 
 
 def _why_no_site(control: "Client", body: "JobBody") -> str:

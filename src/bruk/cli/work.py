@@ -10,7 +10,7 @@ from bruk.cli.output import JsonOption
 from bruk.cli.quantity import show_moment, show_time
 from bruk.cli.settings import ProjectOption, client
 from bruk.model.reason import Reason, ReasonCode
-from bruk.model.run import Run
+from bruk.model.run import Run, StopReason
 from bruk.model.workload import Outcome, Wanted, WorkloadKind
 
 if TYPE_CHECKING:
@@ -185,6 +185,8 @@ def _show_placement(placement: "Placed", run: Run | None) -> None:
     since = f" since {show_moment(run.started_at_ms)}" if run and run.started_at_ms and not ended else ""
     verb = "ran" if ended else run.observed.value if run else "was placed"
     output.say(f"Run {placement.run}: {verb} at {placement.site} on {', '.join(parts)}{since}.")
+    if run is not None and run.stop_reason is not None:
+        _show_stop(run, run.stop_reason)
     if placement.filtered:
         words = ", ".join(f"{count} by {_words(code)}" for code, count in placement.filtered.items())
         output.say(f"  Nodes that were ruled out: {words}.")
@@ -196,3 +198,11 @@ def _show_placement(placement: "Placed", run: Run | None) -> None:
         output.say(f"  Why there: the best fit, lower being better: {', '.join(places)}.")
     elif places:
         output.say("  Why there: no other place that would do had room.")
+
+
+def _show_stop(run: Run, reason: StopReason) -> None:
+    """Why a run was told to end, and whose work took its place where the caller may know that."""
+    when = f" {show_moment(run.stop_requested_at_ms)}" if run.stop_requested_at_ms else ""
+    detail = run.stop_detail or "no more is known."
+    taker = f" Its place went to {run.stopped_for}." if run.stopped_for else ""
+    output.say(f"  Told to stop{when} ({reason.value.replace('_', ' ')}): {detail}{taker}")

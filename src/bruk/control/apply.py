@@ -47,8 +47,12 @@ def _commit(control: Control, connection: Connection, plan: Plan) -> bool:
         _place(control, connection, placement)
     for eviction in plan.evictions:
         record = work.get_run(connection, eviction.run)
-        reason = StopReason.PREEMPTED if eviction.for_pending else StopReason.POWER
-        stop(control, connection, record.run, reason, eviction.detail)
+        reason, taker = StopReason.POWER, ""
+        if eviction.for_pending:
+            # What waits of an endpoint bears the number of its replica behind the endpoint's id.
+            first = work.get_workload(connection, eviction.for_pending.partition("#")[0])
+            reason, taker = StopReason.PREEMPTED, first.project.split("/")[0]
+        stop(control, connection, record.run, reason, eviction.detail, taker)
     waiting_changed = work.replace_waiting(connection, plan.waiting, plan.now_ms)
     return bool(plan.placements or plan.evictions or waiting_changed)
 

@@ -15,6 +15,14 @@ from bruk.store.database import Connection
 # The engine at the site ends a run at its time limit by itself; control only steps in when it did
 # not, so that a slow report is not taken for a run that goes on.
 TIME_LIMIT_SLACK_MS = 30_000
+DETAILS = {
+    StopReason.CANCELLED: "It is not wanted any more.",
+    StopReason.HELD: "A hold stands over it; 'bruk status' shows all holds.",
+    StopReason.RESIDENCY: "Its project's law was narrowed and no longer allows this site.",
+    StopReason.BUDGET: "The budget or the grant that pays for it is used up.",
+    StopReason.TIME_LIMIT: "It went on beyond its time limit.",
+    StopReason.SCALED: "Its endpoint wants fewer replicas, or is being replaced.",
+}
 
 
 def step_enforce(control: Control) -> bool:
@@ -25,7 +33,7 @@ def step_enforce(control: Control) -> bool:
     with control.database.write() as connection:
         found = _to_stop(connection, control.clock.now_ms())
         for run, reason in found:
-            stop(control, connection, run, reason)
+            stop(control, connection, run, reason, DETAILS[reason])
         return bool(found)
 
 

@@ -134,6 +134,7 @@ def _estimate(connection: Connection, project: str, spec: JobSpec, now_ms: int) 
         max((item.amount_microeur for item in found), default=0),
         spec.resources.devices_total * spec.time_limit_s * 1000,
         tuple(found),
+        1 + spec.retry_limit,
     )
 
 
@@ -240,10 +241,16 @@ def view(control: Control, actor: Actor, workload_id: str) -> WorkloadView:
     with control.read() as connection:
         records = work.runs(connection, of_workload=workload_id, site=authorise.site_of(actor))
         reason = work.waiting_for(connection).get(workload_id)
+    seen = [_as_seen_by(actor, record.run) for record in records]
     progress = next((record.progress for record in reversed(records) if record.progress), None)
     if progress is not None and not inspection.belongs(actor, workload.project):
         progress = {name: progress[name] for name in _HOW_FAR if name in progress}
-    return WorkloadView(workload, tuple(record.run for record in records), reason, progress)
+    return WorkloadView(workload, tuple(seen), reason, progress)
+
+
+def _as_seen_by(actor: Actor, run: Run) -> Run:
+    """Tenants do not learn whose work took a run's place, unless it is their own."""
+    return run if actor.tenant in (None, run.stopped_for) else replace(run, stopped_for="")
 
 
 def records(control: Control, actor: Actor, workload_id: str) -> list[RunRecord]:

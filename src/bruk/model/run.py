@@ -58,6 +58,8 @@ class Run:
         software: what the agent found and recorded (versions, interpreter), when it started.
         metered_until_ms: usage up to here stands in the ledger [ms].
         interrupted: it ended because it was told to, not of its own.
+        stop_detail: why it is to stop, in a sentence.
+        stopped_for: the tenant whose work takes its place; empty for nobody's.
     """
 
     id: str
@@ -82,6 +84,8 @@ class Run:
     resumed_from_step: int | None = None
     software: str = ""
     metered_until_ms: int | None = None
+    stop_detail: str = ""
+    stopped_for: str = ""
 
     @property
     def tenant(self) -> str:
@@ -100,3 +104,10 @@ class Run:
     def interrupted(self) -> bool:
         """It was told to stop, so its end says nothing about the job itself."""
         return self.wanted is RunWanted.STOP and self.stop_reason is not StopReason.TIME_LIMIT
+
+    @property
+    def gave_way(self) -> bool:
+        """Its operator took its place away: for power, a hold, its node, or work of another tenant."""
+        if self.stop_reason is StopReason.PREEMPTED:
+            return self.stopped_for not in ("", self.tenant)
+        return self.stop_reason in (StopReason.HELD, StopReason.POWER, StopReason.DRAINED)

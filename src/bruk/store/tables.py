@@ -349,6 +349,8 @@ run = Table(
     Column("resumed_from_step", Whole, nullable=True),
     text("software"),
     ms("metered_until_ms", nullable=True),
+    Column("stop_detail", Words(), nullable=False, server_default=""),
+    Column("stopped_for", Words(), nullable=False, server_default=""),
     # Columns below are control's own and not part of the noun.
     Column("settled", Boolean, nullable=False, default=False),
     Column("replica_key", Words(), nullable=False, default=""),

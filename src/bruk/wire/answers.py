@@ -232,11 +232,16 @@ class SiteEstimate:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Upper bounds over the sites where a job may run; no sites when its law allows none."""
+    """Upper bounds over the sites where a job may run; no sites when its law allows none.
+
+    Attributes:
+        attempts_max: how often it is begun at most where it fails of its own; each costs as much again.
+    """
 
     amount_microeur_max: int
     device_ms_max: int
     sites: tuple[SiteEstimate, ...]
+    attempts_max: int = 1
 
 
 @dataclass(frozen=True, slots=True)
