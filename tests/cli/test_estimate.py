@@ -1,97 +1,74 @@
-"""An estimate without a site never shows 0.00: it says that the cost is not known, and why."""
+"""An estimate says what a job costs, how often, and what it would wait for; without a site never 0.00."""
 
 import json
 
-import httpx
 import pytest
 
-NOTHING = {"amount_microeur_max": 0, "device_ms_max": 600_000, "sites": [], "attempts_max": 1}
-FORBIDDEN = httpx.Response(
-    403, json={"code": "forbidden", "title": "t", "status": 403, "detail": "You may not."}
-)
-
-
-def site(name: str, country: str) -> dict:
-    return {"name": name, "display_name": "", "country": country, "grid_zone": country, "operator": "x"}
-
-
-def kind(accelerator: str) -> dict:
-    return {
-        "accelerator": accelerator,
-        "nodes": 1,
-        "devices": 2,
-        "cpu_milli": 2000,
-        "memory_bytes": 1,
-    }
+REASON = {
+    "code": "too_large",
+    "summary": "No site will do: at essonne no usable node could ever hold it.",
+    "advice": "Ask for at most 2 x 4 devices of h100-sxm.",
+}
+NOTHING = {
+    "amount_microeur_max": 0,
+    "device_ms_max": 600_000,
+    "sites": [],
+    "attempts_max": 1,
+    "waiting_for": REASON,
+}
+SITE = {
+    "site": "essonne",
+    "accelerator": "h100-sxm",
+    "device_ms": 1,
+    "amount_microeur": 60_000,
+    "energy_j": 1,
+    "carbon_mg": 1,
+}
+SOMEWHERE = {**NOTHING, "amount_microeur_max": 60_000, "sites": [SITE], "waiting_for": None}
 
 
 @pytest.fixture
-def world(control):
-    """A tenant whose work may be in France; sites in France and Sweden, and none with devices."""
-    control.answers |= {
-        "POST /jobs/estimate": NOTHING,
-        "GET /me": {"kind": "key", "id": "key_1", "role": "member", "project": "acme/models"},
-        "GET /tenants/acme": {"name": "acme", "display_name": "", "residency": {"countries": ["FR"]}},
-        "GET /projects/acme/models": {"tenant": "acme", "name": "models", "display_name": ""},
-        "GET /sites": [site("essonne", "FR"), site("borlange", "SE")],
-        "GET /sites/essonne/kinds": [],
-        "GET /sites/borlange/kinds": [],
-    }
-    return control
+def estimated(bruk, control):
+    def say(answer: dict, *options: str) -> str:
+        control.answers["POST /jobs/estimate"] = answer
+        status, out, err = bruk("submit", "--estimate", *options, "--", "true")
+        assert (status, err) == (0, "")
+        assert [request.url.path for request in control.requests] == ["/api/v1/jobs/estimate"]
+        control.requests.clear()
+        return out
+
+    return say
 
 
-def estimated(bruk, *options: str) -> str:
-    status, out, err = bruk("submit", "--estimate", *options, "--", "true")
-    assert (status, err) == (0, "")
+def test_without_a_site_the_cost_is_not_known(estimated):
+    out = estimated(NOTHING)
     assert "Costs at most        not known yet" in out
     assert "10 m 00 s" in out
     assert "0.00" not in out
-    assert "the job would wait" in out
-    return out
 
 
-def test_no_site_yet(bruk, world):
-    world.answers["GET /sites"] = []
-    assert "'bruk site add' adds one" in estimated(bruk)
+def test_it_says_what_it_would_wait_for_and_what_to_do(estimated):
+    for answer in (NOTHING, {**SOMEWHERE, "waiting_for": REASON}):
+        out = estimated(answer)
+        assert f"Now it would wait for too large: {REASON['summary']}\n" in out
+        assert f"What to do: {REASON['advice']}\n" in out
 
 
-@pytest.mark.parametrize("options", [[], ["-p", "acme/models"], ["--site", "essonne"]])
-def test_no_site_that_is_allowed_has_devices(bruk, world, options):
-    assert "has reported devices yet" in estimated(bruk, *options)
+@pytest.mark.parametrize(
+    ("attempts", "said"),
+    [
+        (1, "0.06 EUR\n"),
+        (2, "0.06 EUR, 0.12 if it fails and is tried again\n"),
+        (4, "0.06 EUR, 0.24 if it fails and is tried 3 times more\n"),
+    ],
+)
+def test_what_other_attempts_cost_is_said_too(estimated, attempts, said):
+    out = estimated({**SOMEWHERE, "attempts_max": attempts})
+    assert f"Costs at most        {said}" in out
+    assert "would wait" not in out
 
 
-def test_the_law_allows_none(bruk, world):
-    assert "borlange: country SE is not among FR" in estimated(bruk, "--site", "borlange")
-    world.answers["GET /projects/acme/models"] |= {"residency": {"countries": ["DE"]}}
-    assert "essonne: country FR is not among -" in estimated(bruk)
-
-
-def test_none_has_the_accelerator(bruk, world):
-    world.answers["GET /sites/essonne/kinds"] = [kind("l40s")]
-    assert "has h100-sxm, there is l40s" in estimated(bruk, "--accelerator", "h100-sxm")
-
-
-@pytest.mark.parametrize("away", ["GET /sites", "GET /projects/acme/models", "GET /sites/essonne/kinds"])
-def test_a_reason_that_cannot_be_read_takes_nothing_away(bruk, world, away):
-    world.answers[away] = FORBIDDEN
-    assert "none that its law allows has devices that would do" in estimated(bruk)
-
-
-def test_a_tenants_law_that_cannot_be_read_is_not_made_up(bruk, world):
-    world.answers |= {"GET /tenants/acme": FORBIDDEN, "GET /sites/borlange/kinds": [kind("l40s")]}
-    assert "none that its law allows has devices that would do" in estimated(bruk)
-
-
-def test_json_is_as_control_said_it_and_asks_nothing_more(bruk, world):
-    status, out, _ = bruk("submit", "--estimate", "--json", "--", "true")
-    assert (status, json.loads(out)) == (0, NOTHING)
-    assert len(world.requests) == 1
-
-
-def test_what_another_attempt_costs_is_said_too(bruk, world):
-    found = {"site": "essonne", "accelerator": "h100-sxm", "device_ms": 1, "amount_microeur": 60_000}
-    sites = [{**found, "energy_j": 1, "carbon_mg": 1}]
-    known = {**NOTHING, "amount_microeur_max": 60_000, "sites": sites}
-    for attempts, said in [(1, "0.06 EUR\n"), (2, "0.06 EUR, 0.12 if it fails and is tried again\n")]:
-        world.answers["POST /jobs/estimate"] = {**known, "attempts_max": attempts}
-        assert said in bruk("submit", "--estimate", "--", "true")[1]
+def test_json_is_as_control_said_it(estimated):
+    told = json.loads(estimated(NOTHING, "--json"))
+    assert told["waiting_for"]["advice"] == REASON["advice"]
+    assert {**told, "waiting_for": REASON} == NOTHING

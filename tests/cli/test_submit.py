@@ -5,6 +5,8 @@ import json
 import pytest
 
 ESTIMATE = {
+    "attempts_max": 1,
+    "waiting_for": None,
     "amount_microeur_max": 1_234_567,
     "device_ms_max": 7_200_000,
     "sites": [

@@ -19,6 +19,7 @@ from bruk.control import (
     switch,
     tenancy,
 )
+from bruk.control.estimate import estimate
 from bruk.model.artifact import ArtifactKind
 from bruk.model.errors import BrukError, Conflict, Forbidden, InvalidInput, NotFound, Unauthenticated
 from bruk.model.switch import HoldScope
@@ -309,7 +310,7 @@ def _commands(world: World) -> dict[str, Callable[[Actor], object]]:
     endpoint = EndpointBody(project="acme/lab", name="again", model="m")
     return {
         "job.submit": lambda who: jobs.submit(control, who, job_body),
-        "job.estimate": lambda who: jobs.estimate(control, who, job_body),
+        "job.estimate": lambda who: estimate(control, who, job_body),
         "job.get": lambda who: jobs.get(control, who, job.id),
         "job.view": lambda who: jobs.view(control, who, job.id),
         "job.cancel": lambda who: jobs.cancel(control, who, job.id),

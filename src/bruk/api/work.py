@@ -12,6 +12,7 @@ from bruk.api.door import Caller, ControlOf, OnceOf, Secret, guard, media
 from bruk.api.page import Page, WindowOf, page_of
 from bruk.api.stream import give, take
 from bruk.control import access, authorise, data, endpoints, jobs, models
+from bruk.control.estimate import estimate
 from bruk.control.logs import Stream
 from bruk.model.artifact import Artifact, ArtifactKind, Gate, Model
 from bruk.model.errors import NotFound, Unauthenticated
@@ -79,8 +80,8 @@ def remove_artifact(control: ControlOf, caller: Caller, artifact: str) -> None:
 
 @router.post("/jobs/estimate", dependencies=[guard(Policy(WORKERS, Reach.PROJECT))])
 def estimate_job(control: ControlOf, caller: Caller, body: JobBody) -> Estimate:
-    """What the job would use at most, site by site."""
-    return jobs.estimate(control, caller, body)
+    """What the job would use at most, site by site, and what it would wait for."""
+    return estimate(control, caller, body)
 
 
 @router.post("/jobs", status_code=201, dependencies=[guard(Policy(WORKERS, Reach.PROJECT))])

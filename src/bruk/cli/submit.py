@@ -190,7 +190,7 @@ def submit(
         body = _with_inputs_found(control, body)
         costs = control.workloads.estimate(body)
         if estimate or not json:
-            _show(control, body, costs, json)
+            _show(costs, json)
         if estimate:
             return
         if not yes and not json:
@@ -223,11 +223,11 @@ def _with_inputs_found(control: "Client", body: "JobBody") -> "JobBody":
     return body.model_copy(update={"spec": body.spec.model_copy(update={"inputs": found})})
 
 
-def _show(control: "Client", body: "JobBody", costs: "Estimate", json: bool) -> None:
+def _show(costs: "Estimate", json: bool) -> None:
     if json:
         output.show_json(costs)
     else:
-        show_estimate(control, body, costs)
+        show_estimate(costs)
 
 
 def _agree() -> None:

@@ -1,34 +1,28 @@
-"""Commands on jobs: estimate, submit, cancel; and what anybody may ask about a workload."""
+"""Commands on jobs: submit, cancel; and what anybody may ask about a workload."""
 
 from dataclasses import replace
 
-from bruk.admission.tariff import PriceBook
 from bruk.control import authorise, inspection
 from bruk.control.control import Control
+from bruk.control.costs import bounds
 from bruk.control.logs import Stream
-from bruk.control.meter import power_of
-from bruk.control.spending import device_cost_microeur, left_microeur
-from bruk.facility.carbon import mean_day_intensity
-from bruk.facility.footprint import footprint
-from bruk.facility.power import estimate_energy
+from bruk.control.spending import left_microeur
 from bruk.model.errors import (
     BudgetExhausted,
     Conflict,
     InvalidInput,
     NotFound,
-    PriceMissing,
     ResidencyViolation,
 )
 from bruk.model.plan import Placement
 from bruk.model.reason import Reason
 from bruk.model.run import Run
-from bruk.model.site import Node, Site
 from bruk.model.tenant import Actor
 from bruk.model.workload import JobSpec, Outcome, Purpose, Wanted, Workload, WorkloadKind
-from bruk.store import goods, money, people, places, work
+from bruk.store import goods, people, work
 from bruk.store.database import Connection
 from bruk.store.work import RunRecord
-from bruk.wire.answers import Estimate, SiteEstimate, WorkloadView
+from bruk.wire.answers import WorkloadView
 from bruk.wire.requests import JobBody
 
 MICRO = 1_000_000
@@ -72,8 +66,12 @@ def may_use(connection: Connection, actor: Actor, project: str, owner: str) -> b
     return True
 
 
-def _sound(connection: Connection, actor: Actor, project: str, spec: JobSpec) -> JobSpec:
+def sound(connection: Connection, actor: Actor, project: str, spec: JobSpec, now_ms: int) -> JobSpec:
     """The specification with what is implied filled in, or an error that names what is wrong."""
+    if spec.deadline_at_ms is not None and spec.deadline_at_ms <= now_ms:
+        raise InvalidInput(
+            "its deadline has passed already: give a later one, or none", field="spec.deadline"
+        )
     if bool(spec.command) == bool(spec.recipe):
         raise InvalidInput("a job has a command or a recipe, and not both", field="spec.command")
     if spec.recipe == "finetune":
@@ -110,63 +108,6 @@ def _sound(connection: Connection, actor: Actor, project: str, spec: JobSpec) ->
     return spec
 
 
-def _estimate(connection: Connection, project: str, spec: JobSpec, now_ms: int) -> Estimate:
-    owner = people.get_project(connection, project)
-    law = people.get_tenant(connection, owner.tenant).residency.narrowed(owner.residency)
-    book = PriceBook(money.prices(connection))
-    nodes = places.nodes(connection)
-    found: list[SiteEstimate] = []
-    unpriced: list[PriceMissing] = []
-    for site in places.sites(connection):
-        if law.refusal(site.country, site.operator, site.name) or (
-            spec.sites and site.name not in spec.sites
-        ):
-            continue
-        names = sorted({node.accelerator for node in nodes if _would_do(node, site, spec)})
-        for name in names:
-            try:
-                found.append(_at_site(book, site, name, spec, now_ms))
-            except PriceMissing as error:
-                unpriced.append(error)
-    if unpriced and not found:
-        raise unpriced[0]
-    return Estimate(
-        max((item.amount_microeur for item in found), default=0),
-        spec.resources.devices_total * spec.time_limit_s * 1000,
-        tuple(found),
-        1 + spec.retry_limit,
-    )
-
-
-def _would_do(node: Node, site: Site, spec: JobSpec) -> bool:
-    wanted = spec.resources.accelerators
-    return node.site == site.name and (not wanted or node.accelerator in wanted)
-
-
-def _at_site(book: PriceBook, site: Site, name: str, spec: JobSpec, now_ms: int) -> SiteEstimate:
-    device_ms = spec.resources.devices_total * spec.time_limit_s * 1000
-    reading = estimate_energy(power_of(name)[0], device_ms)
-    end_ms = now_ms + spec.time_limit_s * 1000
-    used = footprint(reading, now_ms, end_ms, site.pue_milli, mean_day_intensity(site.grid_zone))
-    return SiteEstimate(
-        site.name,
-        name,
-        device_ms,
-        device_cost_microeur(book, name, device_ms, now_ms),
-        used.energy_j,
-        used.carbon_mg,
-    )
-
-
-def estimate(control: Control, actor: Actor, body: JobBody) -> Estimate:
-    """What the job would use at most, site by site, before anything is submitted."""
-    project = project_of(actor, body.project)
-    authorise.work(actor, project, "estimate jobs")
-    with control.read() as connection:
-        spec = _sound(connection, actor, project, body.spec.value())
-        return _estimate(connection, project, spec, control.clock.now_ms())
-
-
 def submit(control: Control, actor: Actor, body: JobBody) -> Workload:
     """A new job. Whether it can run now is for the scheduler to say; it waits with a reason.
 
@@ -179,8 +120,8 @@ def submit(control: Control, actor: Actor, body: JobBody) -> Workload:
     with control.change(actor, "job.submit", body.name, project=project) as change:
         authorise.work(actor, project, "submit jobs")
         people.get_project(change.connection, project)
-        spec = _sound(change.connection, actor, project, body.spec.value())
-        bound = _estimate(change.connection, project, spec, change.now_ms)
+        spec = sound(change.connection, actor, project, body.spec.value(), change.now_ms)
+        bound = bounds(change.connection, project, spec, change.now_ms)
         tenants, projects = people.tenants(change.connection), people.projects(change.connection)
         money_left = left_microeur(change.connection, change.now_ms, tenants, projects)[project]
         if money_left is not None and bound.amount_microeur_max > money_left:

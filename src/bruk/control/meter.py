@@ -12,7 +12,7 @@ import logging
 from dataclasses import replace
 
 from bruk.admission.tariff import ANY_ITEM, PriceBook, amount_microeur
-from bruk.control import bound
+from bruk.control import excess
 from bruk.control.control import Control
 from bruk.control.decay import decayed
 from bruk.control.skew import CLOCK_SKEW_MS
@@ -80,7 +80,7 @@ def take_device_time(
     booked = records.append_ledger(connection, entries)
     _count_for_fair_share(connection, booked)
     for job in sorted({known.run.workload for known in metered.values() if known.settled}):
-        bound.credit_excess(control, connection, work.get_workload(connection, job))
+        excess.credit_excess(control, connection, work.get_workload(connection, job))
     if unknown:
         log.error("%s used devices for runs unknown here: %s", site.name, ", ".join(unknown))
         control.audit(connection, SYSTEM, "usage.unknown", site.name, device_ms=unknown)

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
-from bruk.control import bound, models
+from bruk.control import excess, models
 from bruk.control.control import Control
 from bruk.model.artifact import Artifact, ArtifactKind, Stage
 from bruk.model.errors import BrukError, InvalidInput
@@ -75,7 +75,7 @@ def _close(
     check_transition(OUTCOME, workload.outcome, outcome, f"workload {workload.id}")
     closed = replace(workload, outcome=outcome, outcome_detail=detail, ended_at_ms=control.clock.now_ms())
     work.replace_workload(connection, closed)
-    bound.credit_excess(control, connection, closed)
+    excess.credit_excess(control, connection, closed)
     control.audit(connection, SYSTEM, f"{workload.kind}.{outcome}", workload.id, detail=detail)
 
 

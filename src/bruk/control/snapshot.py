@@ -59,6 +59,13 @@ def take(connection: Connection, now_ms: int) -> Snapshot:
     )
 
 
+def take_with(connection: Connection, job: Workload, now_ms: int) -> Snapshot:
+    """Everything the scheduler may know, if this job was all that waited."""
+    wanted = set(job.job.inputs.values())
+    here = goods.known_artifacts(connection, wanted)
+    return replace(take(connection, now_ms), pending=(_one(job, job.id, here, ""),))
+
+
 def _facts(run: Run, workload: Workload | None) -> RunFacts:
     if workload is None:
         return RunFacts(priority=100, preemptible=False)

@@ -134,7 +134,7 @@ def item_refusal(board: Board, item: Pending) -> Refusal | None:
     ):
         if owner.quota_devices is None or held + devices <= owner.quota_devices + owner.borrow_devices:
             continue
-        need = held + devices
+        need = held + devices - owner.borrow_devices
         wait = f"Wait until enough of the {what}'s work has ended, or have" if held else "Have"
         return Refusal(
             ReasonCode.QUOTA,

@@ -236,12 +236,14 @@ class Estimate:
 
     Attributes:
         attempts_max: how often it is begun at most where it fails of its own; each costs as much again.
+        waiting_for: what it would wait for if it was submitted now and nothing else waited.
     """
 
     amount_microeur_max: int
     device_ms_max: int
     sites: tuple[SiteEstimate, ...]
     attempts_max: int = 1
+    waiting_for: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)

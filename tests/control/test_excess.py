@@ -5,7 +5,6 @@ import pytest
 from bruk.control import jobs
 from bruk.model.ledger import LedgerEntry, Resource
 from bruk.model.run import Run, StopReason
-from bruk.model.tenant import Actor, Role
 from bruk.model.workload import Outcome, Workload
 from bruk.store import records
 from bruk.wire.requests import JobBody, JobSpecBody
@@ -152,9 +151,3 @@ def test_a_tenant_reads_why_a_run_was_stopped_and_not_for_whom(small: World) -> 
     (operators,) = jobs.view(small.control, small.operator, job.id).runs
     assert operators.stopped_for == "lumen"
     assert run.stop_detail == ""
-
-
-def test_an_estimate_says_how_often_it_may_be_tried(world: World) -> None:
-    body = JobBody(project="acme/lab", name="j", spec=JobSpecBody(command=["x"], retry_limit=2))
-    found = jobs.estimate(world.control, Actor("user", world.operator.id, Role.OPERATOR), body)
-    assert found.attempts_max == 3
