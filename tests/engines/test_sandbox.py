@@ -198,6 +198,15 @@ time.sleep(300)
     assert neighbours.unharmed()
 
 
+def test_a_run_on_few_cores_may_have_fewer_tasks(boxed: Works) -> None:
+    engine = boxed.engine()
+    handle = engine.launch(boxed.launch("import resource; print(*resource.getrlimit(resource.RLIMIT_NPROC))"))
+    assert boxed.end(engine, handle).exit_code == 0
+    cores = os.cpu_count() or 1
+    most = min(16 * boxed.config.processes_max, max(1024, 256 * cores))
+    assert boxed.said(engine, handle, f"{most} {most}")
+
+
 def test_memory_that_nobody_counts_is_bounded(boxed: Works) -> None:
     script = """
 import os

@@ -25,10 +25,19 @@ PR_SET_DUMPABLE = 4  # <linux/prctl.h>
 SCRIPT = "/run/bruk/inside.py"
 OPEN_FILES_MAX = 65536
 TASKS_PER_PROCESS = 16
+# A machine's cores bound how many of a run's tasks may be ready at once before others suffer: on two cores
+# a fork bomb of 8192 tasks made every command there wait for minutes, one of 1024 does not.
+TASKS_PER_CORE = 256
+TASKS_LEAST = 1024
 LOOPBACK = "127.0.0.1"
 PROXY_PORT = 3128  # Where HTTP proxies listen by custom; the run has all ports of its loopback to itself.
 # Before this release the kernel counted a user's processes over all user namespaces.
 NAMESPACED_LIMITS = (5, 14)
+
+
+def tasks_max(processes_max: int) -> int:
+    """How many tasks, threads among them, a run of so many processes may have here."""
+    return min(processes_max * TASKS_PER_PROCESS, max(TASKS_LEAST, TASKS_PER_CORE * (os.cpu_count() or 1)))
 
 
 def order_bytes(
@@ -128,7 +137,7 @@ def _become(order: list[bytes], said: int) -> NoReturn:
         _limit(resource.RLIMIT_NOFILE, OPEN_FILES_MAX)
         release = tuple(int(part) for part in os.uname().release.split("-")[0].split(".")[:2])
         if processes_max and release >= NAMESPACED_LIMITS:
-            _limit(resource.RLIMIT_NPROC, processes_max * TASKS_PER_PROCESS)
+            _limit(resource.RLIMIT_NPROC, tasks_max(processes_max))
         for each in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
             signal.signal(each, signal.SIG_DFL)
         step = f"enter the folder {os.fsdecode(workdir)}"

@@ -19,7 +19,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bruk.engines.local import child, limits, records
-from bruk.engines.local.inside import TASKS_PER_PROCESS
+from bruk.engines.local.inside import tasks_max
 from bruk.engines.local.log import Log
 from bruk.engines.local.processes import boot_id, descendants, kill, process, send, tasks
 from bruk.engines.local.sandboxed import SandboxedCommand
@@ -72,7 +72,7 @@ class Supervisor:
         if order.memory_bytes and order.cgroup:
             name = f"bruk-{order.run}-{order.generation}"
             self._cgroup = limits.make_cgroup(
-                order.cgroup, name, order.memory_bytes, order.processes_max * TASKS_PER_PROCESS
+                order.cgroup, name, order.memory_bytes, tasks_max(order.processes_max)
             )
         me = process(os.getpid())
         assert me is not None, "a process sees itself under /proc"
