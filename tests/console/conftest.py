@@ -234,7 +234,13 @@ def cloud(made: Cloud, tmp_path: Path) -> Iterator[Cloud]:
     clock = copy.copy(made.clock)
     control = _open(home, clock, made.control.key)
     yield dataclasses.replace(
-        made, control=control, clock=clock, meters=dict(made.meters), logins=dict(made.logins), clients={}
+        made,
+        control=control,
+        clock=clock,
+        meters=dict(made.meters),
+        logins=dict(made.logins),
+        jobs=dict(made.jobs),
+        clients={},
     )
     control.database.close()
 
