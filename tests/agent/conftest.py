@@ -100,6 +100,7 @@ class Control:
             assert known == meter, "a sequence number never changes its meaning"
         self.acknowledged_seq = max([self.acknowledged_seq, *self.meters])
         return SyncResponse(
+            asked=request.asked,
             version=self.version,
             generation=self.generation,
             holds=list(self.holds),

@@ -64,7 +64,7 @@ def test_an_order_that_comes_with_the_answer_keeps_its_checkpoints(site: SiteUnd
 
 def test_a_late_answer_removes_nothing(site: SiteUnderTest) -> None:
     folder = ran(site)
-    late = site.control.answer(site.report()).model_copy(update={"scopes_done": ["job_1"], "version": 0})
+    late = site.control.answer(site.report()).model_copy(update={"scopes_done": ["job_1"], "asked": "before"})
     assert not site.hand.take(late, site.clock.now_ms())
     assert folder.is_dir()
 

@@ -69,6 +69,18 @@ def test_a_control_started_anew_is_heard_though_its_versions_begin_again(site: S
     assert site.seen().observed is Observed.EXITED
 
 
+def test_an_answer_to_an_earlier_question_is_late_whatever_its_version(site: SiteUnderTest) -> None:
+    site.control.version = 500
+    before = site.control.answer(site.report())
+    site.exchange()
+    site.control.version = 1
+    site.control.want(order())
+    site.exchange(advance_ms=1000)
+    assert not site.hand.take(before, site.clock.now_ms())
+    site.drive(1000)
+    assert site.seen().observed is Observed.RUNNING, "the earlier control did not know it yet"
+
+
 def test_an_older_generation_in_a_newer_answer_changes_nothing(site: SiteUnderTest) -> None:
     site.control.want(order(generation=3))
     site.exchange()

@@ -104,7 +104,7 @@ def _old_answer_taken() -> list[Change]:
     whole = Hand.take
 
     def take(self: Any, response: Any, now_ms: int) -> bool:
-        self._version = self._said_at_ms = 0
+        self._asked = response.asked
         self._standing = replace(self._standing, generation=0)
         return whole(self, response, now_ms)
 

@@ -40,11 +40,12 @@ class Hand:
         self._home = home
         self._means = means
         self._meter = means.meter
+        self._clock = clock
         self._boot_id = clock.new_id("boot")
         self._lock = threading.RLock()
         self._courses: dict[str, Course] = {}
         self._orders: dict[str, RunOrder] | None = None
-        self._version = self._said_at_ms = 0
+        self._version, self._asked = 0, ""
         self._standing = self._saved = Standing.load(home)
         self._key = Key(means.site, self._standing)
         self._inventory = Inventory((), Isolation.NONE)
@@ -62,7 +63,7 @@ class Hand:
     # What control said.
 
     def take(self, response: SyncResponse, now_ms: int) -> bool:
-        """Take in control's answer; one that is older than what is known changes nothing.
+        """Take in control's answer; one to an earlier question than the last changes nothing.
 
         Returns:
             Whether it was taken.
@@ -72,11 +73,9 @@ class Hand:
                 self._meter.acknowledge(response.acknowledged_seq)
             except (JournalError, OSError) as error:
                 log.error("the journal could not note what control has: %s", error)
-            # A control that was started anew counts versions from the beginning, but later in time.
-            late = response.version < self._version and response.now_ms <= self._said_at_ms
-            if late or response.generation < self._standing.generation:
+            if response.asked != self._asked or response.generation < self._standing.generation:
                 return False
-            self._version, self._said_at_ms = response.version, response.now_ms
+            self._version = response.version
             self._orders = {order.run: order for order in response.runs}
             self._standing = Standing.of(response, now_ms)
             self._checkpoints.release(response.scopes_done, self._scopes())
@@ -139,7 +138,9 @@ class Hand:
                 wait_ms = settings.busy_wait_ms if self.active else settings.idle_wait_ms
                 # The poll must come back well within the lease, or the wait itself would end it.
                 wait_ms = min(wait_ms, max(100, self._standing.lease_ms // 3))
+            self._asked = self._clock.new_id("ask")
             request = SyncRequest(
+                asked=self._asked,
                 site=self._means.site,
                 agent_version=bruk.__version__,
                 boot_id=self._boot_id,

@@ -43,7 +43,7 @@ async def sync_agent(control: ControlOf, agent: Agent, secret: Secret, body: Syn
         version = await _wait(control, body.known_version, body.wait_ms, WAIT_MS_MAX)
         # A token that was renewed meanwhile hears nothing more.
         agent = await run_in_threadpool(access.agent_of, control, secret)
-    return await run_in_threadpool(agents.answer, control, agent, version, body.scopes)
+    return await run_in_threadpool(agents.answer, control, agent, version, body.scopes, body.asked)
 
 
 @router.get(

@@ -216,10 +216,13 @@ def _with(run: Run, seen: Observation, now_ms: int, doors: Collection[int]) -> R
     )
 
 
-def answer(control: Control, actor: Actor, version: int, scopes: Sequence[str] = ()) -> SyncResponse:
+def answer(
+    control: Control, actor: Actor, version: int, scopes: Sequence[str] = (), asked: str = "-"
+) -> SyncResponse:
     """Everything wanted of the agent's site now.
 
     Args:
+        asked: the request that this answers.
         scopes: workloads whose checkpoints the agent keeps without a run; it hears which may go.
     """
     assert actor.site is not None, "an agent belongs to a site"
@@ -233,6 +236,7 @@ def answer(control: Control, actor: Actor, version: int, scopes: Sequence[str] =
         ]
         orders = _orders(connection, site.name)
         return SyncResponse(
+            asked=asked,
             version=version,
             generation=counters.value(connection, GENERATION),
             holds=holds,

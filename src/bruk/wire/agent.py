@@ -13,7 +13,7 @@ from bruk.model.artifact import ArtifactKind
 from bruk.model.run import DeviceSet, Observed, RunWanted, StopReason
 from bruk.model.site import CutOffPolicy, Isolation, NodeHealth
 from bruk.model.switch import Acknowledgement, Hold
-from bruk.wire.fields import Destination, Label, NodeName
+from bruk.wire.fields import Destination, Identifier, Label, NodeName
 
 Count = Annotated[int, Field(ge=0, le=2**62)]
 SCOPES_MAX = 200
@@ -108,6 +108,7 @@ class SyncRequest(Shape):
     """Everything the agent knows.
 
     Attributes:
+        asked: of this request alone; its answer bears it too, so that an earlier one's is known as late.
         journal: persistent identity of the agent's journal, for deduplication of meters.
         known_version: version of the last answer it acted on; control answers at once when
             something newer holds, else when something changes or ``wait_ms`` has passed.
@@ -117,6 +118,7 @@ class SyncRequest(Shape):
         scopes: workloads whose checkpoints the agent keeps and of which it knows no run.
     """
 
+    asked: Identifier = "-"
     site: Label
     agent_version: Label
     boot_id: Label
@@ -191,6 +193,7 @@ class SyncResponse(Shape):
     """Everything control wants of the site.
 
     Attributes:
+        asked: of the request that this answers; an answer to any other is late.
         version: of what is wanted here; give it back as ``known_version``.
         runs: every run that is wanted started or stopped and not yet settled. A run the agent
             knows and that is not listed is settled: its folders may go after ``keep_ms``.
@@ -201,6 +204,7 @@ class SyncResponse(Shape):
             does not know: their checkpoints may go.
     """
 
+    asked: Identifier
     version: Count
     generation: Count
     holds: list[Hold]

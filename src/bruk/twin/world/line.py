@@ -135,7 +135,9 @@ class AgentLine:
         self.line: Line[SyncRequest, SyncResponse] = Line(
             cloud,
             lambda control, request: agents.receive(control, actor, request),
-            lambda control, request: agents.answer(control, actor, control.changes.version, request.scopes),
+            lambda control, request: agents.answer(
+                control, actor, control.changes.version, request.scopes, request.asked
+            ),
         )
 
     async def sync(self, request: SyncRequest) -> SyncResponse:
