@@ -2,6 +2,7 @@
 #   make demo    the whole life of a model on this machine
 #   make test    every test          make check   lint, types, import contracts
 #   make docs    the documentation   make bench   benchmarks
+#   make storm   clouds that live through a day of faults, 200 of them
 #   make attack  the API and a gateway attacked as every kind of caller, for minutes
 
 PYTHON ?= python3
@@ -12,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 TEST_ENV := OMP_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast attack check format docs bench constraints clean
+.PHONY: help demo test test-fast storm attack check format docs bench constraints clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -38,6 +39,10 @@ test: $(VENV)/.dev
 
 test-fast: $(VENV)/.dev
 	$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist worksteal -m 'not slow' $(ARGS)
+
+# Numerical libraries' threads would fight the workers for the cores here too.
+storm: $(VENV)/.local
+	$(TEST_ENV) $(BIN)/bruk twin storm $(or $(ARGS),--seeds 200 --workers 2)
 
 attack: $(VENV)/.dev
 	$(TEST_ENV) $(BIN)/python -m tests.attack $(ARGS)

@@ -1,6 +1,7 @@
 """A storm finds what was broken on purpose, shows it again from the seed, and goes on where it stood."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,11 @@ from bruk.twin import storm as storming
 from bruk.twin.storm import document, run_seed, source_digest, storm, sums
 
 pytestmark = pytest.mark.slow
-SEEDS = 200
-SHARD = 10
+# More are lived through by `make storm`, which CI runs beside the tests.
+SEEDS = 20
+SHARD = 5
+# Once each of these found a defect of the product, which was mended.
+KEPT = (31, 56, 91, 109, 166)
 
 
 def test_a_seed_lives_through_its_day_and_is_the_same_again() -> None:
@@ -40,10 +44,10 @@ def test_a_record_is_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         list(storm([1], record=record))
 
 
-@pytest.mark.parametrize("first", range(0, SEEDS, SHARD))
-def test_no_invariant_breaks(first: int) -> None:
+@pytest.mark.parametrize("seeds", [*(range(first, first + SHARD) for first in range(0, SEEDS, SHARD)), KEPT])
+def test_no_invariant_breaks(seeds: Iterable[int]) -> None:
     """As many tests as there are shards, so that pytest's processes share them."""
-    for seed in range(first, first + SHARD):
+    for seed in seeds:
         ending = run_seed(seed)
         assert ending.broken == "", f"seed {seed}, {ending.at}: {ending.broken}"
         assert ending.lived_ms >= 24 * 3_600_000
