@@ -26,6 +26,7 @@ from bruk.wire.answers import WorkloadView
 from bruk.wire.requests import JobBody
 
 MICRO = 1_000_000
+NOT_SHOWN = "(not shown)"
 # What of a run's progress is for everybody who sees the run; the other figures are the tenant's.
 _HOW_FAR = ("phase", "step", "steps")
 
@@ -154,9 +155,17 @@ def get(control: Control, actor: Actor, workload_id: str) -> Workload:
         workload = work.get_workload(connection, workload_id)
         site = authorise.site_of(actor)
         if site is not None and work.runs(connection, site=site, of_workload=workload_id):
-            return workload
+            return _as_shown_to(actor, workload)
     authorise.read(actor, workload.tenant, workload.project, "workload", workload_id)
-    return workload
+    return _as_shown_to(actor, workload)
+
+
+def _as_shown_to(actor: Actor, workload: Workload) -> Workload:
+    """The values of a job's environment are its tenant's own: others see their names alone."""
+    spec = workload.spec
+    if not isinstance(spec, JobSpec) or not spec.env or inspection.belongs(actor, workload.project):
+        return workload
+    return replace(workload, spec=replace(spec, env=dict.fromkeys(spec.env, NOT_SHOWN)))
 
 
 def cancel(control: Control, actor: Actor, workload_id: str) -> Workload:
@@ -173,7 +182,7 @@ def cancel(control: Control, actor: Actor, workload_id: str) -> Workload:
             raise Conflict(f"{workload_id} has {workload.outcome} already", id=workload_id)
         workload = replace(workload, wanted=Wanted.STOP)
         work.replace_workload(change.connection, workload)
-    return workload
+    return _as_shown_to(actor, workload)
 
 
 def view(control: Control, actor: Actor, workload_id: str) -> WorkloadView:
@@ -253,10 +262,10 @@ def listing(
             after=after,
             limit=limit if site is None else None,
         )
-        if site is None:
-            return found
-        here = {record.run.workload for record in work.runs(connection, site=site)}
-    return [workload for workload in found if workload.id in here][:limit]
+        if site is not None:
+            here = {record.run.workload for record in work.runs(connection, site=site)}
+            found = [workload for workload in found if workload.id in here][:limit]
+    return [_as_shown_to(actor, workload) for workload in found]
 
 
 def waiting(control: Control) -> dict[str, Reason]:
