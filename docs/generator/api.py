@@ -13,6 +13,7 @@ TITLES = {
     "work": "Artifacts, jobs, workloads, runs, models, endpoints",
     "records": "Switch, ledger, audit log, invoices, public keys",
     "inspection": "Operators' access to tenants' content",
+    "secrets": "Secrets of projects",
     "processes": "Agents and gateways",
 }
 PARAMETERS = {

@@ -5,7 +5,7 @@ from typing import cast
 from fastapi.routing import APIRoute
 
 from bruk.api import door as api_door
-from bruk.api import inspection, people, processes, records, sites, work
+from bruk.api import inspection, people, processes, records, secrets, sites, work
 from bruk.console import create_router
 from bruk.console import door as console_door
 from bruk.control.control import Control
@@ -14,7 +14,7 @@ from bruk.model.clock import ManualClock
 from bruk.model.policy import Policy, Reach, Who
 from generator.source import first_sentence, member_comments, table
 
-API = (sites, people, work, records, inspection, processes)
+API = (sites, people, work, secrets, records, inspection, processes)
 
 
 class _Clock:

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
-from bruk.api import create_api, door, inspection, people, processes, records, sites, work
+from bruk.api import create_api, door, inspection, people, processes, records, secrets, sites, work
 
 from ..control.world import World, migrated  # noqa: TID252 (tests are no installed package)
 
@@ -21,6 +21,7 @@ ROOMS = {
     "records": records,
     "inspection": inspection,
     "processes": processes,
+    "secrets": secrets,
 }
 
 

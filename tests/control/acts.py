@@ -51,7 +51,7 @@ REPEATED = {
     *("node.undrain", "key.change", "gate.set", "endpoint.scale", "endpoint.remove", "workload.cancel"),
     *("gateway.add", "user.login", "user.logout", "user.first_operator", "model.retire", "data.remove"),
     *("data.put", "user.disable", "user.enable", "user.login_link", "user.end_credentials", "key.rotate"),
-    *("gateway.token", "site.power", "access.demand", "token.rotate"),
+    *("gateway.token", "site.power", "access.demand", "token.rotate", "secret.set"),
 }
 
 

@@ -1,6 +1,9 @@
 """A whole life of a cloud, as a list of acts (see ``acts``), and what must be the same at its end."""
 
-from bruk.control import access, endpoints, inspection, invoices, models, persons, sites, tenancy
+import contextlib
+
+from bruk.control import access, endpoints, inspection, invoices, models, persons, secrets, sites, tenancy
+from bruk.model.errors import NotFound
 from bruk.model.inspection import InspectionState, OperatorAccess
 from bruk.model.switch import HoldScope
 from bruk.model.tenant import Actor, Role
@@ -67,6 +70,12 @@ def _state(life: Life, disabled: bool) -> None:
         if people.get_user(connection, _member(life)).disabled is not disabled:
             change = persons.disable if disabled else persons.enable
             change(life.world.control, life.world.operator, _member(life))
+
+
+def _forget(life: Life) -> None:
+    """Remove the secret; who repeats it finds it gone."""
+    with contextlib.suppress(NotFound):
+        secrets.remove(life.world.control, ADMIN, "acme/lab", "TOKEN")
 
 
 def _inspect(life: Life, at: InspectionState | None) -> None:
@@ -165,7 +174,8 @@ WHOLE: list[Act] = [
     plain(lambda c, o: sites.drain(c, o, "essonne", "essonne-1", True)),
     plain(lambda c, o: sites.drain(c, o, "essonne", "essonne-1", False)),
     puts,
-    job("train", model="m", outputs=["log"]),
+    plain(lambda c, o: secrets.put(c, ADMIN, "acme/lab", "TOKEN", "first")),
+    job("train", model="m", outputs=["log"], secrets=["TOKEN"]),
     job("gang", resources={"nodes": 2, "devices": 4}, sites=["essonne"]),
     job("unwanted", project="lumen/lab"),
     steps,
@@ -174,6 +184,7 @@ WHOLE: list[Act] = [
     meters("train", "gang", "unwanted"),
     sync,
     cancel,
+    lambda life: _forget(life),
     steps,
     stopped,
     steps,

@@ -5,12 +5,12 @@ from typing import Any
 
 from fastapi.routing import APIRoute
 
-from bruk.api import door, inspection, people, processes, records, sites, work
+from bruk.api import door, inspection, people, processes, records, secrets, sites, work
 from bruk.model.policy import Policy, Who
 
 from .conftest import Caller, House, Ids, fill, hidden, reached
 
-ROOMS = (sites, people, work, records, inspection, processes)
+ROOMS = (sites, people, work, secrets, records, inspection, processes)
 REFUSED = (401, 403, 404)
 
 # What a call needs beside its path: query and body, with ids filled in like the path's.
@@ -41,6 +41,7 @@ NEEDS: dict[str, dict[str, Any]] = {
     "PATCH /keys/{key}": {"json": {"disabled": True}},
     "POST /keys/{key}/rotate": {"json": {}},
     "PUT /projects/{tenant}/{project}/budget": {"json": {"budget_microeur": 7}},
+    "PUT /projects/{tenant}/{project}/secrets/{secret}": {"json": {"value": "walked"}},
     "PUT /tenants/{tenant}/budget": {"json": {"budget_microeur": 7}},
     "POST /prices": {"json": {"resource": "tokens_in", "item": "fresh", "price_microeur": 1}},
     "POST /sites": {"json": {"name": "fresh", "country": "FR", "grid_zone": "FR", "operator": "x"}},

@@ -16,7 +16,7 @@ from fastapi.testclient import TestClient
 
 from bruk.api import create_api
 from bruk.console import create_router
-from bruk.control import access, inspection, invoices, persons, switch, tenancy
+from bruk.control import access, inspection, invoices, persons, secrets, switch, tenancy
 from bruk.control.logs import Stream
 from bruk.model.artifact import Artifact, ArtifactKind
 from bruk.model.inspection import OperatorAccess
@@ -64,7 +64,7 @@ def hidden(caller: Caller, ids: Ids) -> list[str]:
     keys = [values["key"], f"{tenant} key"]
     people = [f"{tenant} admin person", f"{tenant} member person", values["user"], values["credential"]]
     names = [f"House of {tenant}", f"Lab of {tenant}", ids.project, values["model"], values["number"]]
-    names += [values["endpoint"], values["request"]]
+    names += [values["endpoint"], values["request"], values["secret"]]
     hashes = ["secret_hash", "token_hash"]
     nodes = [f"{ids.site}-1"]  # No run is there; where their own runs are, people see.
     everything = content + work + keys + people + names + hashes
@@ -232,6 +232,7 @@ def _ids(world: World, callers: dict[str, Caller], tenant: str, made: dict[str, 
     admin = callers[f"{tenant} admin"]
     who = Actor("user", admin.person, Role.TENANT_ADMIN, tenant)
     inspection.demand(world.control, who, tenant, OperatorAccess.APPROVED)
+    secrets.put(world.control, who, f"{tenant}/lab", f"SECRET_OF_{tenant.upper()}", SECRET_OF.format(tenant))
     body = InspectionBody(project=f"{tenant}/lab", reason="a ticket", life_ms=3_600_000)
     asked = inspection.ask(world.control, operator, body)
     with world.control.read() as connection:
@@ -246,6 +247,7 @@ def _ids(world: World, callers: dict[str, Caller], tenant: str, made: dict[str, 
         "gateway": "gw",
         "user": member,
         "credential": credential.id,
+        "secret": f"SECRET_OF_{tenant.upper()}",
         "key": keys[0].id,
         "request": asked.inspection.id,
         "chain": "audit",

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from bruk import __version__
-from bruk.api import inspection, people, processes, records, sites, work
+from bruk.api import inspection, people, processes, records, secrets, sites, work
 from bruk.api.door import PROBLEM_MEDIA_TYPE, BodyLimit, install_errors
 from bruk.control.control import Control
 from bruk.wire.problem import Problem
@@ -49,7 +49,7 @@ def create_api(control: Control) -> FastAPI:
     )
     app.state.control = control
     install_errors(app)
-    for room in (sites, people, work, records, inspection, processes):
+    for room in (sites, people, work, secrets, records, inspection, processes):
         app.include_router(room.router)
     app.add_middleware(BodyLimit, streaming=STREAMING, larger=LARGER)
     return app

@@ -14,6 +14,7 @@ from bruk.console.router import create_router
 from bruk.control.blobs import BlobStore
 from bruk.control.control import Control
 from bruk.control.logs import LogStore
+from bruk.control.secrets import forget_unreadable
 from bruk.control.signing import open_keys
 from bruk.control.step import PERIOD_MS, step
 from bruk.model.clock import Clock
@@ -55,9 +56,11 @@ def open_control(home: Home, clock: Clock, database: Database | None = None) -> 
         check_database(home, database, clock)
     database.migrate()
     key, keyring = open_keys(home.keys, database, clock)
-    return Control(
+    control = Control(
         database, clock, key, keyring, BlobStore(home.artifacts), LogStore(home.logs / "runs"), home.path
     )
+    forget_unreadable(control)
+    return control
 
 
 def create_app(control: Control) -> FastAPI:

@@ -43,6 +43,7 @@ A job file; all of it is optional but a command or a recipe:
   purpose = "train"           # or fine_tune, evaluate, batch, other
   outputs = \\["model"]         # kept from BRUK_OUTPUT_DIR on success
   network = \\["pypi.org:443"]  # reached beyond its own loopback
+  secrets = \\["HF_TOKEN"]      # of the project, found in the environment
   model = "acme-1"            # register the output 'model' so named
   evaluates = "acme-1"        # the model that an evaluation is about
   sites = \\["essonne"]         # any that your law allows if left out
@@ -93,6 +94,9 @@ NetworkOption = Annotated[
     list[str] | None, typer.Option("--network", help="HOST:PORT that it may reach; repeat.")
 ]
 EnvOption = Annotated[list[str] | None, typer.Option(help="NAME=VALUE; repeat.")]
+SecretOption = Annotated[
+    list[str] | None, typer.Option(help="Secret of the project that it finds in its environment; repeat.")
+]
 ModelOption = Annotated[str | None, typer.Option(help="Register the output 'model' under this name.")]
 EvaluatesOption = Annotated[str | None, typer.Option(help="The model that an evaluation is about.")]
 SiteOption = Annotated[list[str] | None, typer.Option(help="Site that will do; repeat.")]
@@ -138,6 +142,7 @@ def submit(
     input: InputOption = None,
     keep: OutputOption = None,
     env: EnvOption = None,
+    secret: SecretOption = None,
     network: NetworkOption = None,
     model: ModelOption = None,
     evaluates: EvaluatesOption = None,
@@ -166,6 +171,7 @@ def submit(
                 "config": None if config is None else _json_table(config),
                 "outputs": keep or None,
                 "network": network or None,
+                "secrets": secret or None,
                 "model": model,
                 "evaluates": evaluates,
                 "sites": site or None,

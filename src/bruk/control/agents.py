@@ -7,7 +7,7 @@ message changes nothing.
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from bruk.control import heard, meter
+from bruk.control import heard, meter, secrets
 from bruk.control.control import Control
 from bruk.control.switch import GENERATION, model_of
 from bruk.model.errors import Forbidden, IllegalTransition, InvalidInput
@@ -234,7 +234,7 @@ def answer(
             for hold in switch_store.holds(connection)
             if hold.scope.value not in ("site", "local") or hold.target == site.name
         ]
-        orders = _orders(connection, site.name)
+        orders = _orders(control, connection, site.name)
         return SyncResponse(
             asked=asked,
             version=version,
@@ -256,15 +256,15 @@ def _done(connection: Connection, scopes: Sequence[str], ordered: set[str]) -> l
     return [scope for scope in asked if scope not in going_on]
 
 
-def _orders(connection: Connection, site: str) -> list[RunOrder]:
+def _orders(control: Control, connection: Connection, site: str) -> list[RunOrder]:
     workloads = work.under_way(connection, site)
     return [
-        _order(connection, record, workloads[record.run.workload])
+        _order(control, connection, record, workloads[record.run.workload])
         for record in work.runs(connection, site=site, unsettled=True)
     ]
 
 
-def _order(connection: Connection, record: RunRecord, workload: Workload) -> RunOrder:
+def _order(control: Control, connection: Connection, record: RunRecord, workload: Workload) -> RunOrder:
     run = record.run
     order = RunOrder(
         run=run.id,
@@ -282,7 +282,9 @@ def _order(connection: Connection, record: RunRecord, workload: Workload) -> Run
     )
     spec = workload.spec
     if isinstance(spec, JobSpec):
-        return order.model_copy(update=_job_fields(connection, spec))
+        fields = _job_fields(connection, spec)
+        fields["env"] = secrets.environment(control, connection, run.project, spec)
+        return order.model_copy(update=fields)
     return order.model_copy(update=_replica_fields(connection, workload, spec, record))
 
 
@@ -307,10 +309,9 @@ def _job_fields(connection: Connection, spec: JobSpec) -> dict[str, object]:
         "command": list(spec.command),
         "recipe": spec.recipe,
         "config": spec.config,
-        "env": spec.env,
         "software_kind": spec.software.kind,
         "software_reference": spec.software.reference,
-        "inputs": _inputs(connection, spec.inputs),
+        "inputs": _inputs(connection, _wanted_inputs(connection, spec)),
         "outputs": list(spec.outputs),
         "network": list(spec.network),
         "time_limit_s": spec.time_limit_s,
@@ -322,11 +323,10 @@ def _job_fields(connection: Connection, spec: JobSpec) -> dict[str, object]:
 def _replica_fields(
     connection: Connection, workload: Workload, spec: EndpointSpec, record: RunRecord
 ) -> dict[str, object]:
-    model = goods.get_model(connection, spec.model)
     return {
         "recipe": SERVE_RECIPE,
         "config": {"engine": spec.serving_engine, "served_name": spec.model},
-        "inputs": _inputs(connection, {"model": model.artifact}),
+        "inputs": _inputs(connection, _wanted_inputs(connection, spec)),
         "grace_s": spec.grace_s,
         "replica": True,
         "replica_key": record.replica_key,
@@ -335,9 +335,17 @@ def _replica_fields(
 
 def digests_for(connection: Connection, site: str) -> set[str]:
     """Bytes that the agent of this site may fetch: inputs of its unsettled runs, nothing else."""
+    workloads = work.under_way(connection, site)
     return {
         item.digest
-        for order in _orders(connection, site)
-        if order.wanted is RunWanted.START
-        for item in order.inputs
+        for record in work.runs(connection, site=site, unsettled=True)
+        if record.run.wanted is RunWanted.START
+        for item in _inputs(connection, _wanted_inputs(connection, workloads[record.run.workload].spec))
     }
+
+
+def _wanted_inputs(connection: Connection, spec: JobSpec | EndpointSpec) -> dict[str, str]:
+    """Artifacts that a run finds, by name."""
+    if isinstance(spec, JobSpec):
+        return spec.inputs
+    return {"model": goods.get_model(connection, spec.model).artifact}

@@ -19,6 +19,7 @@ from bruk.control.planner import Planner
 from bruk.control.skew import Skews
 from bruk.control.streams import Streams
 from bruk.control.uses import Uses
+from bruk.control.vault import Vault
 from bruk.model.clock import Clock
 from bruk.model.errors import BrukError, ErrorKind, GateNotPassed
 from bruk.model.ledger import AuditEntry
@@ -111,6 +112,7 @@ class Control:
         self.signers = {key.public_key.text: key}
         self.rotating = threading.Lock()
         self.planner = Planner()
+        self.vault = Vault(home / "keys")
         self.blobs = blobs
         self.logs = logs
         self.home = home

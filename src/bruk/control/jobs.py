@@ -19,7 +19,7 @@ from bruk.model.reason import Reason
 from bruk.model.run import Run
 from bruk.model.tenant import Actor
 from bruk.model.workload import JobSpec, Outcome, Purpose, Wanted, Workload, WorkloadKind
-from bruk.store import goods, people, work
+from bruk.store import goods, people, secrets, work
 from bruk.store.database import Connection
 from bruk.store.work import RunRecord
 from bruk.wire.answers import WorkloadView
@@ -85,6 +85,7 @@ def sound(connection: Connection, actor: Actor, project: str, spec: JobSpec, now
             "no site of this cloud starts containers yet: use the site's environment or a venv",
             field="spec.software",
         )
+    _sound_secrets(connection, project, spec)
     if spec.evaluates:
         model = goods.find_model(connection, spec.evaluates)
         if model is None or not may_use(connection, actor, project, model.project):
@@ -107,6 +108,19 @@ def sound(connection: Connection, actor: Actor, project: str, spec: JobSpec, now
                 f"input {name!r}: there is no artifact {artifact_id!r}", what="artifact", id=artifact_id
             )
     return spec
+
+
+def _sound_secrets(connection: Connection, project: str, spec: JobSpec) -> None:
+    if twice := sorted(set(spec.secrets) & set(spec.env)):
+        raise InvalidInput(f"{twice[0]} is both a secret and in env; leave it out of env", field="spec.env")
+    known = {item.name for item in secrets.secrets(connection, project)} if spec.secrets else set()
+    if unknown := [name for name in spec.secrets if name not in known]:
+        name = unknown[0]
+        raise NotFound(
+            f"{project} has no secret {name!r}; 'bruk secret set {name} --project {project}' sets it",
+            what="secret",
+            id=name,
+        )
 
 
 def submit(control: Control, actor: Actor, body: JobBody) -> Workload:

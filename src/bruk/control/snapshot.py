@@ -18,7 +18,7 @@ from bruk.model.run import Run, RunWanted
 from bruk.model.site import NodeHealth
 from bruk.model.snapshot import Account, Pending, RunFacts, SiteState, Snapshot
 from bruk.model.workload import JobSpec, Wanted, Workload
-from bruk.store import goods, money, people, places, work
+from bruk.store import goods, money, people, places, secrets, work
 from bruk.store import switch as switch_store
 from bruk.store.database import Connection
 from bruk.store.places import AgentRow
@@ -63,6 +63,7 @@ def take_with(connection: Connection, job: Workload, now_ms: int) -> Snapshot:
     """Everything the scheduler may know, if this job was all that waited."""
     wanted = set(job.job.inputs.values())
     here = goods.known_artifacts(connection, wanted)
+    here |= {_secret(item.project, item.name) for item in secrets.secrets(connection, job.project)}
     return replace(take(connection, now_ms), pending=(_one(job, job.id, here, ""),))
 
 
@@ -151,6 +152,7 @@ def _pending(connection: Connection, open_: dict[str, Workload], unsettled: list
             for item in found.spec.inputs.values()
         },
     )
+    here |= {_secret(item.project, item.name) for item in secrets.secrets(connection)}
     runs_of: dict[str, list[Run]] = {}
     for record in unsettled:
         runs_of.setdefault(record.run.workload, []).append(record.run)
@@ -168,11 +170,20 @@ def _pending(connection: Connection, open_: dict[str, Workload], unsettled: list
     return found
 
 
-def _one(workload: Workload, pending_id: str, artifacts: set[str], last_site: str) -> Pending:
+def _secret(project: str, name: str) -> str:
+    """How a secret stands among the identifiers of what is here; no artifact's has a space."""
+    return f"secret {project} {name}"
+
+
+def _one(workload: Workload, pending_id: str, here: set[str], last_site: str) -> Pending:
     spec = workload.spec
     missing: tuple[str, ...] = ()
     if isinstance(spec, JobSpec):
-        missing = tuple(sorted(name for name, item in spec.inputs.items() if item not in artifacts))
+        lost = [name for name in spec.secrets if _secret(workload.project, name) not in here]
+        missing = (
+            *sorted(name for name, item in spec.inputs.items() if item not in here),
+            *(f"secret {name}" for name in sorted(lost)),
+        )
     return Pending(
         id=pending_id,
         workload=workload.id,

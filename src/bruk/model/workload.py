@@ -63,6 +63,7 @@ class JobSpec:
         command: argument list; never passed through a shell.
         recipe: name of a bundled recipe: ``pretrain``, ``finetune``, ``evaluate`` or ``serve``.
         config: the recipe's configuration.
+        secrets: names of the project's secrets that it finds in its environment.
         inputs: name to artifact id; found under ``BRUK_DATA_DIR/name``.
         outputs: names under ``BRUK_OUTPUT_DIR`` kept as artifacts when the run succeeds.
         network: destinations beyond its own loopback that it may reach, each ``host:port`` as
@@ -97,6 +98,7 @@ class JobSpec:
     disk_bytes: int = 10 * 2**30
     preemptible: bool = True
     deadline_at_ms: int | None = None
+    secrets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from bruk.sdk.models import Endpoints, Models
 from bruk.sdk.people import Projects, Tenants, Users
 from bruk.sdk.places import Gateways, Scheduler, Sites, Switch
 from bruk.sdk.records import Audit, Invoices, Ledger, Prices, SigningKeys
+from bruk.sdk.secrets import Secrets
 from bruk.sdk.transport import Transport
 from bruk.sdk.work import Workloads
 from bruk.wire import codec
@@ -51,6 +52,7 @@ class Client:
         self.users = Users(self.transport)
         self.projects = Projects(self.transport)
         self.access_requests = AccessRequests(self.transport)
+        self.secrets = Secrets(self.transport)
         self.prices = Prices(self.transport)
         self.ledger = Ledger(self.transport)
         self.invoices = Invoices(self.transport)

@@ -61,6 +61,7 @@ __all__ = [
     "project",
     "receipt",
     "run",
+    "secret",
     "setting",
     "signing_key",
     "site",
@@ -189,6 +190,17 @@ inspection = Table(
     ),
     CheckConstraint("(ended_by IS NULL) = (ended_at_ms IS NULL)", name="ended"),
     CheckConstraint("expires_at_ms <= granted_at_ms + life_ms", name="expires"),
+)
+
+# What jobs need and nobody reads back. Who set it refers to people, and is text so that the row outlives th
+secret = Table(
+    "secret",
+    metadata,
+    key("project", references="project.id", primary=True),
+    key("name", primary=True),
+    text("sealed"),
+    ms("set_at_ms"),
+    text("set_by"),
 )
 
 inspection_use = Table(

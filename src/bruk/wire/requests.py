@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, StringConstraints
 
 from bruk.model.artifact import Gate, GateRule
+from bruk.model.secret import VALUE_BYTES_MAX
 from bruk.model.site import CutOffPolicy, PowerLimit
 from bruk.model.switch import HoldScope
 from bruk.model.tenant import Residency
@@ -215,6 +216,7 @@ class JobSpecBody(Shape):
         default_factory=dict, max_length=500
     )
     env: dict[EnvName, Argument] = Field(default_factory=dict, max_length=500)
+    secrets: list[EnvName] = Field(default_factory=list, max_length=100)
     software: SoftwareBody = Field(default_factory=SoftwareBody)
     resources: ResourcesBody = Field(default_factory=ResourcesBody)
     inputs: dict[Name, Identifier] = Field(default_factory=dict, max_length=100)
@@ -251,7 +253,14 @@ class JobSpecBody(Shape):
             disk_bytes=self.disk_bytes,
             preemptible=self.preemptible,
             deadline_at_ms=self.deadline_at_ms,
+            secrets=tuple(dict.fromkeys(self.secrets)),
         )
+
+
+class SecretBody(Shape):
+    """Set a secret."""
+
+    value: Annotated[str, StringConstraints(min_length=1, max_length=VALUE_BYTES_MAX)]
 
 
 class JobBody(Shape):
