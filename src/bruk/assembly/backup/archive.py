@@ -103,12 +103,12 @@ class Writer:
 Sink = Callable[[str], Path | None]
 
 
-def read(path: Path, pinned: Keyring | None, sink: Sink) -> SignedDocument:
-    """Read a whole archive and return its manifest, verified.
+def read(path: Path, pinned: Keyring | None, sink: Sink) -> tuple[SignedDocument, Keyring]:
+    """Read a whole archive and return its manifest, verified, and the keys that vouch for its content.
 
     Args:
-        pinned: the keys to trust; None takes those that the archive carries, which proves that it is
-            whole and not who made it.
+        pinned: the keys to trust, and those to which they handed over by statements in the archive; None
+            takes the keys that the archive carries, which proves that it is whole and not who made it.
         sink: where the content of a member goes; None if it is only to be verified.
 
     Raises:
@@ -116,8 +116,11 @@ def read(path: Path, pinned: Keyring | None, sink: Sink) -> SignedDocument:
         OSError: it cannot be read, or a sink not written.
     """
     try:
+        reading = _Reading(path, pinned, sink)
         with path.open("rb") as file, tarfile.open(fileobj=file, mode="r|", encoding="utf-8") as tar:
-            return _Reading(path, pinned, sink).run(tar)
+            found = reading.run(tar)
+            reading.check_end(tar.offset)
+            return found
     except (tarfile.TarError, EOFError, OverflowError, ValueError) as error:
         raise BackupDamaged(f"{path} is no backup of Bruk, or was cut off or altered: {error}") from error
 
@@ -130,7 +133,7 @@ class _Reading:
         self._found: dict[str, Kept] = {}
         self._keys = b""
 
-    def run(self, tar: tarfile.TarFile) -> SignedDocument:
+    def run(self, tar: tarfile.TarFile) -> tuple[SignedDocument, Keyring]:
         manifest: bytes | None = None
         for number, member in enumerate(tar):
             if manifest is not None:
@@ -150,6 +153,16 @@ class _Reading:
         if manifest is None:
             raise self._damaged("it has no manifest: it was cut off")
         return self._verified(manifest)
+
+    def check_end(self, offset: int) -> None:
+        """After the last member the format has zeros up to the end of a record, and nothing else."""
+        with self._path.open("rb") as file:
+            file.seek(offset)
+            rest = file.read(2 * tarfile.RECORDSIZE)
+            if rest.strip(b"\0") or file.read(1):
+                raise self._damaged("something stands behind its end")
+            if (offset + len(rest)) % tarfile.RECORDSIZE:
+                raise self._damaged("it was cut off")
 
     def _damaged(self, what: str) -> BackupDamaged:
         return BackupDamaged(f"{self._path} cannot be used as a backup: {what}. Take another backup.")
@@ -177,10 +190,11 @@ class _Reading:
         if name == "keys/public.json" and size < 2**20:
             self._keys = b"" if target is None else target.read_bytes()
 
-    def _verified(self, data: bytes) -> SignedDocument:
+    def _verified(self, data: bytes) -> tuple[SignedDocument, Keyring]:
         try:
             signed = SignedDocument.from_bytes(data)
-            keyring = self._pinned or Keyring.from_document(parse_json(self._keys))
+            carried = Keyring.from_document(parse_json(self._keys))
+            keyring = carried if self._pinned is None else self._pinned.following(carried.handovers)
             if signed.kind != KIND:
                 raise self._damaged("its manifest is a document of another kind")
             signed.check(keyring)
@@ -197,7 +211,7 @@ class _Reading:
                 raise self._damaged(f"{name!r} is not in its manifest")
             if said[name] != self._found[name]:
                 raise self._damaged(f"{name!r} was altered")
-        return signed
+        return signed, keyring
 
 
 def _pour(source: Hashed, target: Path | None) -> int:

@@ -126,11 +126,10 @@ def _unpack(
             return None
         return draft / name
 
-    manifest = archive.read(file, pinned, sink)
+    manifest, keyring = archive.read(file, pinned, sink)
     body = manifest.body
     if DATABASE not in body["files"]:
         raise BackupDamaged(f"{file} cannot be used as a backup: it holds no database")
-    keyring = pinned or Keyring.from_file(draft / "keys" / "public.json")
     known = tuple(Checkpoint.from_document(item) for item in body["checkpoints"])
     proof = _open(draft / DATABASE, keyring, known)
     waiting = 0
