@@ -1,5 +1,6 @@
 """The command line against the real API of a real control; no site's agent takes part."""
 
+import io
 import json
 import re
 import shlex
@@ -70,6 +71,34 @@ def bruk(platform, monkeypatch, tmp_path, capfdbinary):
     return run
 
 
+def test_a_secret_comes_by_standard_input_and_never_goes_out(bruk, monkeypatch):
+    def given(value: bytes) -> None:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(value)))
+
+    bruk("tenant", "add", "keeper")
+    bruk("project", "add", "keeper/models")
+    key = bruk("key", "create", "-p", "keeper/models").strip()
+    given(b"hf_very_secret\n")
+    words = ("--token", key, "secret")
+    assert "'--secret HF_TOKEN'" in bruk(*words, "set", "HF_TOKEN", "-p", "keeper/models")
+    listed = bruk(*words, "ls", "-p", "keeper/models") + bruk(*words, "ls", "-p", "keeper/models", "--json")
+    assert "HF_TOKEN" in listed
+    assert "hf_very_secret" not in listed
+    job = ("submit", "-p", "keeper/models", "--secret", "HF_TOKEN", "--json", "--", "true")
+    assert json.loads(bruk(*job))["workload"]["spec"]["secrets"] == ["HF_TOKEN"]
+    assert "'bruk secret set OTHER" in bruk(*(word.replace("HF_TOKEN", "OTHER") for word in job), status=3)
+    bruk(*words, "rm", "HF_TOKEN", "-p", "keeper/models")
+    bruk(*words, "rm", "HF_TOKEN", "-p", "keeper/models", status=3)
+    assert "has no secrets" in bruk(*words, "ls", "-p", "keeper/models")
+    for empty in (b"", b"\n"):
+        given(empty)
+        assert "nothing came" in bruk(*words, "set", "HF_TOKEN", "-p", "keeper/models", status=2)
+    given(b"\xff")
+    assert "no UTF-8" in bruk(*words, "set", "HF_TOKEN", "-p", "keeper/models", status=2)
+    given(b"x")
+    assert "tenant admins, members" in bruk("secret", "set", "HF_TOKEN", "-p", "keeper/models", status=4)
+
+
 @pytest.mark.slow
 def test_an_operators_whole_session(bruk, platform, tmp_path):
     """One story, because each step stands on the ones before it."""
@@ -115,6 +144,11 @@ def test_an_operators_whole_session(bruk, platform, tmp_path):
     assert "at once: 4" in bruk("project", "set", "acme/models", "--devices", "4", "--site", "essonne")
     assert "at essonne" in bruk("project", "ls")
     bruk("project", "set", "acme/models", status=2)
+    bruk("project", "set", "acme/models", "--devices", "4", "--no-quota", status=2)
+    assert "at once: no limit" in bruk("project", "set", "acme/models", "--no-quota")
+    assert "at once: 3" in bruk("tenant", "set", "acme", "--devices", "3", "--grant", "5h")
+    lifted = bruk("tenant", "set", "acme", "--no-quota", "--no-grant")
+    assert "at once: no limit" in lifted
     bruk("project", "set", "acme/models", "--anywhere")
     secret = bruk("key", "create", "-p", "acme/models", "--expires", "30d", "--name", "app").strip()
     assert secret.startswith("bk_")
@@ -187,14 +221,12 @@ def test_an_operators_whole_session(bruk, platform, tmp_path):
     file = str(tmp_path / "job.toml")
     estimate = bruk("submit", file, "-p", "acme/models", "--estimate")
     assert "not known yet" in estimate
-    assert "has reported devices yet" in estimate
+    assert "Now it would wait for site away" in estimate
     assert "0.00" not in estimate
     key = bruk("key", "create", "-p", "acme/models").strip()
-    assert "has reported devices yet" in bruk("--token", key, "submit", file, "--estimate")
+    assert "Now it would wait for site away" in bruk("--token", key, "submit", file, "--estimate")
     bruk("project", "set", "acme/chat", "--country", "se")
-    assert "essonne: country FR is not among SE" in bruk(
-        "submit", "-p", "acme/chat", "--estimate", "--", "true"
-    )
+    assert "Now it would wait for residency" in bruk("submit", "-p", "acme/chat", "--estimate", "--", "true")
     job = json.loads(bruk("submit", file, "-p", "acme/models", "--idempotency-key", "k1", "--json"))
     again = json.loads(bruk("submit", file, "-p", "acme/models", "--idempotency-key", "k1", "--json"))
     assert job["workload"]["id"] == again["workload"]["id"]

@@ -25,6 +25,13 @@ def _allow(world: World, site: str, *rules: str, isolation: Isolation = Isolatio
     world.sites[site].sync(isolation=isolation)
 
 
+def test_the_operator_is_warned_before_jobs_may_reach_the_site_itself(world: World) -> None:
+    for near in ("127.0.0.1:8610", "10.1.2.3:443"):
+        advice = _reason(world, world.submit(network=[near, "pypi.org:443"], sites=["essonne"])).advice
+        assert f"Operators, beware: {near} is " in advice
+    assert "beware" not in _reason(world, world.submit(network=["pypi.org:443"], sites=["essonne"])).advice
+
+
 def test_a_job_waits_until_a_site_lets_it_reach_what_it_declares(world: World) -> None:
     job = world.submit(network=["pypi.org:443", "data.example:443"], sites=["essonne"])
     reason = _reason(world, job)

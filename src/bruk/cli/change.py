@@ -9,7 +9,6 @@ from bruk.cli.output import JsonOption
 from bruk.cli.people import (
     BorrowOption,
     CountryOption,
-    DevicesOption,
     OperatorOption,
     ResidencySiteOption,
     TenantArgument,
@@ -26,6 +25,10 @@ from bruk.model.errors import InvalidInput
 from bruk.model.site import CutOffPolicy
 
 DisplayChange = Annotated[str | None, typer.Option("--display-name", help="Name for people.")]
+DevicesChange = Annotated[
+    int | None, typer.Option("--devices", min=0, help="Its quota: devices held at once.")
+]
+NoQuotaOption = Annotated[bool, typer.Option("--no-quota", help="Lift the limit of devices held at once.")]
 AnywhereOption = Annotated[
     bool, typer.Option("--anywhere", help="Lift the rule on countries, operators and sites.")
 ]
@@ -91,7 +94,9 @@ def tenant_set(
         int | None, typer.Option(min=1, max=1000, help="Share relative to other tenants.")
     ] = None,
     grant: Annotated[str | None, typer.Option(help="Device time granted in all, like 500h.")] = None,
-    devices: DevicesOption = None,
+    no_grant: Annotated[bool, typer.Option("--no-grant", help="Lift the limit of device time.")] = False,
+    devices: DevicesChange = None,
+    no_quota: NoQuotaOption = False,
     borrow: BorrowOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -110,6 +115,10 @@ def tenant_set(
         grant_device_ms=None if grant is None else duration_ms(grant),
         quota_devices=devices,
         borrow_devices=borrow,
+        null=[
+            *_lifted("quota_devices", no_quota, devices, "--devices"),
+            *_lifted("grant_device_ms", no_grant, grant, "--grant"),
+        ],
     )
     _require(body.model_fields_set, "--country FR")
     with client(ctx) as control:
@@ -132,7 +141,8 @@ def project_set(
     operator: OperatorOption = None,
     site: ResidencySiteOption = None,
     anywhere: AnywhereOption = False,
-    devices: DevicesOption = None,
+    devices: DevicesChange = None,
+    no_quota: NoQuotaOption = False,
     borrow: BorrowOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -149,6 +159,7 @@ def project_set(
         residency=_residency(country, operator, site, anywhere),
         quota_devices=devices,
         borrow_devices=borrow,
+        null=_lifted("quota_devices", no_quota, devices, "--devices"),
     )
     _require(body.model_fields_set, "--devices 4")
     with client(ctx) as control:
@@ -176,3 +187,10 @@ def _residency(
 def _require(given: set[str], example: str) -> None:
     if not given:
         raise InvalidInput(f"Nothing to change was given. Say what, like {example}; --help lists all.")
+
+
+def _lifted(field: str, lift: bool, given: object, option: str) -> list[str]:
+    """The field of a limit that is lifted."""
+    if lift and given is not None:
+        raise InvalidInput(f"{option} sets the limit that is to be lifted; leave one of them out.")
+    return [field] if lift else []

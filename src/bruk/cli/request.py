@@ -1,5 +1,6 @@
 """Request bodies from options, with faults said in the words of the command line."""
 
+from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 
@@ -13,14 +14,18 @@ from bruk.wire.fields import Country, Name, ProjectId
 B = TypeVar("B", bound=BaseModel)
 
 
-def built(shape: type[B], **values: Any) -> B:
+def built(shape: type[B], *, null: Iterable[str] = (), **values: Any) -> B:
     """A request body of the given values; those that are None are left out.
+
+    Args:
+        null: fields to be null, which for a limit is none.
 
     Raises:
         InvalidInput: a value is out of its bounds; the message names it.
     """
     try:
-        return shape(**{name: value for name, value in values.items() if value is not None})
+        given = {name: value for name, value in values.items() if value is not None}
+        return shape(**given, **dict.fromkeys(null))
     except ValidationError as error:
         raise InvalidInput(in_words(error)) from None
 

@@ -11,6 +11,7 @@ import json
 import logging
 import os
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
@@ -155,9 +156,11 @@ def rotate(control: Control, actor: Actor, revoked_from_ms: int | None = None) -
             # A clock that was set back must not take away what was signed before.
             at_ms = max(change.now_ms, old.from_ms, records.newest_ms(change.connection))
             if revoked_from_ms is not None and not old.from_ms <= revoked_from_ms <= at_ms:
+                began = datetime.fromtimestamp(old.from_ms / 1000, UTC).isoformat(" ", "seconds")
                 raise InvalidInput(
-                    "a key is revoked from a moment at which it was in use: not before it began, nor later "
-                    "than now",
+                    f"only the key that signs now can be revoked, from a moment since it began ({began}) "
+                    "until now; one that handed over before has no private half any more to say so: give "
+                    "auditors the newer key alone",
                     field="revoked_from_ms",
                 )
             chains = (records.AUDIT, records.LEDGER)

@@ -192,6 +192,15 @@ def refused_address(address: str, port: int, rules: Iterable[Destination]) -> st
     return f"the address {found} is {what}" if what and not names(rules, address, port) else ""
 
 
+def inside(destination: str) -> str:
+    """What an address is that is not of the public internet; empty for one that is, and for names."""
+    host = parse(destination).host
+    found = _address(host)
+    if found is not None:
+        return _special(found)
+    return "this machine" if host == "localhost" or host.endswith(".localhost") else ""
+
+
 def names(rules: Iterable[Destination], address: str, port: int) -> bool:
     """Whether a rule names this very address and port, not a name that leads there."""
     exact = Destination(str(_address(address)), port)

@@ -7,7 +7,7 @@ look at nodes: that is `offer_rules`.
 from collections import Counter
 from collections.abc import Callable
 
-from bruk.model.egress import uncovered
+from bruk.model.egress import inside, uncovered
 from bruk.model.reason import ReasonCode
 from bruk.model.site import Isolation
 from bruk.model.snapshot import Pending, SiteState
@@ -97,7 +97,18 @@ def _network(board: Board, item: Pending, site: SiteState) -> Refusal | None:
         ReasonCode.NETWORK,
         f"its operator lets no job reach {', '.join(refused)}",
         f"Have the operator of site {place.name} allow {', '.join(refused)} in BRUK_EGRESS, or submit it"
-        " without them under 'network'.",
+        f" without them under 'network'.{_warning(refused)}",
+    )
+
+
+def _warning(destinations: list[str]) -> str:
+    """A word to the operator where a destination is no place of the world's."""
+    near = [f"{item} is {what}" for item in destinations if (what := inside(item))]
+    if not near:
+        return ""
+    return (
+        f" Operators, beware: {'; '.join(near)}. Every tenant's jobs could reach it, and what listens there"
+        " must be safe against them."
     )
 
 

@@ -13,6 +13,9 @@ from typing import Any
 from bruk.seal.chain import Head
 from bruk.seal.signed import Checkpoint
 
+# Code of the problem that nothing can be said without keys to trust.
+NO_KEYS = "no_keys"
+
 
 class Trust(StrEnum):
     """Where the keys came from that a verification used."""
@@ -61,7 +64,8 @@ class VerifyReport:
             places = [f"line {self.problem.line}" if self.problem.line is not None else ""]
             places.append(f"entry {self.problem.seq}" if self.problem.seq is not None else "")
             place = ", ".join(part for part in places if part)
-            first = f"{self.subject} FAILED{f' at {place}' if place else ''}: {self.problem.message}"
+            verdict = "could not be checked" if self.problem.code == NO_KEYS else "FAILED"
+            first = f"{self.subject} {verdict}{f' at {place}' if place else ''}: {self.problem.message}"
         elif self.chain is not None:
             first = (
                 f"{self.subject} verified: {self.entries} entries of chain {self.chain}, signed by"

@@ -19,7 +19,7 @@ from bruk.seal.export import EXPORT_KIND, EXPORT_VERSION, LINE_BYTES_MAX
 from bruk.seal.handover import handovers_from
 from bruk.seal.keyring import Keyring
 from bruk.seal.keys import PublicKey
-from bruk.seal.report import Problem, Trust, VerifyReport
+from bruk.seal.report import NO_KEYS, Problem, Trust, VerifyReport
 from bruk.seal.signed import Checkpoint, SignedDocument
 
 # Exports of version 1 carry no hand-over statements.
@@ -61,10 +61,10 @@ def verify_document(document: SignedDocument, pinned_keys: Keyring | None) -> Ve
     subject = f"{document.kind} document"
     if pinned_keys is None:
         message = (
-            "No pinned keys were given, and a signed document does not carry its key. Give the"
-            " operator's key."
+            f"it is signed by key {document.key_id}, which it does not carry, and none was given to trust."
+            " Give the operator's, which you got by a way that you trust, with --key FILE or --pin KEY."
         )
-        return VerifyReport(subject, Trust.FILE, Problem("key_unknown", message), key_id=document.key_id)
+        return VerifyReport(subject, Trust.FILE, Problem(NO_KEYS, message), key_id=document.key_id)
     report = VerifyReport(subject, Trust.PINNED, key_id=document.key_id)
     try:
         document.check(pinned_keys)
