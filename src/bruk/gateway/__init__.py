@@ -10,8 +10,7 @@ client an address, a key or another tenant's model. Look next at `app` for the r
 order in which a request is refused, at `relay` for the way through an engine, at `process` for the whole.
 """
 
-from bruk.gateway.app import create_app
 from bruk.gateway.limits import Limits
 from bruk.gateway.process import Gateway
 
-__all__ = ["Gateway", "Limits", "create_app"]
+__all__ = ["Gateway", "Limits"]

@@ -1,4 +1,4 @@
-"""The routes of the gateway as an ASGI application.
+"""The routes of the gateway.
 
 A route is found, the caller is let in, and the rest is `admit`'s and `relay`'s. Nothing here must ever
 log a body or let an error's text reach a client. Look next at `admit` for the order of refusals, at
@@ -10,14 +10,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import orjson
 
 from bruk.gateway.admit import Caller
-from bruk.gateway.exchange import Exchange, Message, Receive, Send
+from bruk.gateway.door import Serve
+from bruk.gateway.exchange import Exchange
 from bruk.gateway.parse import Route, parse
 from bruk.gateway.problem import Refusal, refusal_of
 from bruk.gateway.relay import CLIENT_GONE
@@ -43,30 +43,14 @@ ROUTES: dict[str, tuple[str, Policy]] = {
     **{path: ("POST", Policy(_KEYS, Reach.TENANT)) for path in _RELAYED},
 }
 
-Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
+def serve(gateway: Gateway) -> Serve:
+    """How the requests of a gateway that is open are served (see `Gateway.open`)."""
 
-def create_app(gateway: Gateway) -> Application:
-    """The ASGI application of a gateway that is open (see `Gateway.open`)."""
+    async def one(exchange: Exchange) -> None:
+        await _serve(gateway, exchange)
 
-    async def application(scope: Message, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await _lifespan(receive, send)
-        elif scope["type"] == "http":
-            exchange = Exchange(gateway.clock.new_id("req"), scope, receive, send, gateway.limits)
-            await _serve(gateway, exchange)
-        else:
-            await send({"type": "websocket.close", "code": 1000})
-
-    return application
-
-
-async def _lifespan(receive: Receive, send: Send) -> None:
-    while True:
-        message = await receive()
-        await send({"type": f"{message['type']}.complete"})
-        if message["type"] == "lifespan.shutdown":
-            return
+    return one
 
 
 async def _serve(gateway: Gateway, exchange: Exchange) -> None:
@@ -156,29 +140,15 @@ async def _infer(gateway: Gateway, exchange: Exchange, caller: Caller, route: Ro
         request = parse(route, await exchange.read_body())
         admitted = gateway.admission.admit(exchange.request_id, caller, request, ticket)
         try:
-            passage = asyncio.create_task(gateway.relay.run(admitted, exchange, ticket))
+            passage = asyncio.current_task()
+            assert passage is not None, "a request is served in a task"
             ticket.cut = passage.cancel
-            await _attend(passage, exchange, ticket)
+            exchange.on_gone = lambda: _cut(ticket, CLIENT_GONE)
+            await gateway.relay.run(admitted, exchange, ticket)
         finally:
             admitted.reservation.release()
     finally:
         gateway.traffic.leave(ticket)
-
-
-async def _attend(passage: asyncio.Task[None], exchange: Exchange, ticket: Ticket) -> None:
-    """Wait for the passage to end, and cut it when the client goes."""
-    gone = asyncio.create_task(exchange.gone())
-    try:
-        await asyncio.wait({passage, gone}, return_when=asyncio.FIRST_COMPLETED)
-        _cut(ticket, CLIENT_GONE)
-        await asyncio.shield(passage)
-    except asyncio.CancelledError:
-        # The server ends this task; the passage has still to journal what was used.
-        _cut(ticket, "shutting_down")
-        await asyncio.gather(passage, return_exceptions=True)
-        raise
-    finally:
-        gone.cancel()
 
 
 def _cut(ticket: Ticket, reason: str) -> None:

@@ -32,6 +32,7 @@ CODES: dict[str, tuple[int, str, str]] = {
     ),
     "too_many_requests": (429, "rate_limit_error", "Send the request again after the stated time."),
     "body_too_large": (413, "invalid_request_error", "Send a shorter body."),
+    "malformed_request": (400, "invalid_request_error", "Send HTTP/1.1."),
     "headers_too_large": (431, "invalid_request_error", "Send shorter headers."),
     "body_timeout": (408, "invalid_request_error", "Send the body faster."),
     "invalid_json": (400, "invalid_request_error", "Send one JSON object in UTF-8 without repeated names."),

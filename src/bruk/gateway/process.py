@@ -15,13 +15,11 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
-import uvicorn
-
 from bruk.gateway.account import Accounts
 from bruk.gateway.admit import Admission
-from bruk.gateway.app import create_app
+from bruk.gateway.app import serve
 from bruk.gateway.book import UsageBook
-from bruk.gateway.heads import bounded
+from bruk.gateway.door import Door
 from bruk.gateway.lease import LeaseHolder
 from bruk.gateway.limits import Limits
 from bruk.gateway.relay import Relay
@@ -78,7 +76,8 @@ class Gateway:
         self.upstream = Upstream(self.limits, clock)
         self._control_url = control_url
         self._bearer = BearerFile(token, token_file)
-        self._server: _Server | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ending: asyncio.Event | None = None
         self._stopped = False
 
     @contextlib.asynccontextmanager
@@ -133,27 +132,29 @@ class Gateway:
         self.address = listener.getsockname()[:2]
         with contextlib.closing(listener):
             async with self.open():
-                config = uvicorn.Config(
-                    create_app(self),
-                    interface="asgi3",
-                    **bounded(),
-                    proxy_headers=False,
-                    log_config=None,
-                    access_log=False,
-                    lifespan="off",
-                    server_header=False,
-                    timeout_graceful_shutdown=int(self.limits.drain_s + _END_S),
-                )
-                self._server = _Server(config, self)
                 if self._stopped:
                     return
-                await self._server.serve([listener])
+                await self._serve(listener)
+
+    async def _serve(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        self._loop, self._ending = loop, asyncio.Event()
+        door = Door(serve(self), self.clock, self.limits)
+        with _signals(loop, self._ending):
+            await door.open(listener)
+            if self._stopped:
+                self._ending.set()
+            await self._ending.wait()
+        door.refuse_more()
+        await self.drain()
+        await door.close(_END_S)
 
     def stop(self) -> None:
         """Make `run` end as SIGTERM does; may be called from any thread."""
         self._stopped = True
-        if self._server is not None:
-            self._server.should_exit = True
+        if self._loop is not None and self._ending is not None:
+            with contextlib.suppress(RuntimeError):  # The loop has ended already.
+                self._loop.call_soon_threadsafe(self._ending.set)
 
     async def drain(self) -> None:
         """Take nothing more, wait for what is under way, and cut it when its time is over."""
@@ -207,35 +208,20 @@ async def _for_ever(loop: Callable[[], Awaitable[None]]) -> None:
             await asyncio.sleep(1)
 
 
-class _Server(uvicorn.Server):
-    """uvicorn, ended by our own signals and draining by our own rule."""
-
-    def __init__(self, config: uvicorn.Config, gateway: Gateway) -> None:
-        super().__init__(config)
-        self._gateway = gateway
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        # uvicorn's own way raises the signal again at its end, which would kill the process before the
-        # journal is closed.
-        loop = asyncio.get_running_loop()
-        signals = [signal.SIGTERM, signal.SIGINT]
-        try:
-            for number in signals:
-                loop.add_signal_handler(number, self.handle_exit, number, None)
-        except (RuntimeError, ValueError):
-            # Not in the main thread: whoever runs us there sets `should_exit`.
-            signals = []
-        try:
-            yield
-        finally:
-            for number in signals:
-                loop.remove_signal_handler(number)
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        draining = asyncio.create_task(self._gateway.drain())
-        await super().shutdown(sockets)
-        await draining
+@contextlib.contextmanager
+def _signals(loop: asyncio.AbstractEventLoop, ending: asyncio.Event) -> Iterator[None]:
+    """Inside, SIGTERM and SIGINT set the event."""
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    try:
+        for number in numbers:
+            loop.add_signal_handler(number, ending.set)
+    except (RuntimeError, ValueError):
+        numbers = []  # Not in the main thread: whoever runs us there calls `stop`.
+    try:
+        yield
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
 
 
 def _bind(listen: str) -> socket.socket:

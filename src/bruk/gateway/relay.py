@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AsyncExitStack, aclosing
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -73,19 +73,21 @@ class _Passage:
         self._ticket = ticket
         self._meter = Meter(admitted)
         self._replica: ReplicaRoute | None = None
+        self._answer: Answer | None = None
         self._last = b""
 
     async def run(self) -> None:
         status, refusal = "complete", None
         request = self._admitted.request
         try:
-            async with AsyncExitStack() as stack:
-                limit_answer(request, self._admitted.tokens_out_each)
-                if request.stream:
-                    await self._stream(stack)
-                else:
-                    self._last = await self._begin(stack, self._take_whole)
+            limit_answer(request, self._admitted.tokens_out_each)
+            if request.stream:
+                await self._stream()
+            else:
+                self._last = await self._begin(self._take_whole)
         except asyncio.CancelledError:
+            self._ticket.cut_reason = self._ticket.cut_reason or "shutting_down"
+            _taken_back()
             status, refusal = self._cut()
         except TimeoutError:
             # The client does not read; what is left of its answer is not waited for.
@@ -105,6 +107,8 @@ class _Passage:
         finally:
             # From here on nobody may cancel: usage is made durable whatever happens to the client.
             self._ticket.cut = None
+            if self._answer is not None:
+                self._answer.close()
         await self._journal(status)
         if refusal is not None:
             await self._exchange.refuse(refusal)
@@ -115,8 +119,8 @@ class _Passage:
         else:
             await self._exchange.answer(200, self._last)
 
-    async def _begin(self, stack: AsyncExitStack, take: Callable[[Answer], Awaitable[T]]) -> T:
-        """Try replicas until one gives something to pass on; its connection then stays open with `stack`.
+    async def _begin(self, take: Callable[[Answer], Awaitable[T]]) -> T:
+        """Try replicas until one gives something to pass on; its answer is then left in `_answer`.
 
         Raises:
             Refusal: none does, or one refuses the request for what it says.
@@ -134,25 +138,26 @@ class _Passage:
             if replica.run in answered or relay.traffic.covered(tenant, model, replica.site) is not None:
                 continue
             self._replica, self._ticket.site = replica, replica.site
-            async with AsyncExitStack() as attempt:
-                try:
-                    answer = await attempt.enter_async_context(
-                        relay.upstream.send(
-                            replica, admitted.request.route.value, body, self._exchange.request_id
-                        )
-                    )
-                    answered.add(replica.run)
+            answer: Answer | None = None
+            try:
+                answer = await relay.upstream.send(
+                    replica, admitted.request.route.value, body, self._exchange.request_id
+                )
+                answered.add(replica.run)
+                if answer.status != 200:
                     await self._judge(answer, replica)
-                    taken = await take(answer)
-                except UpstreamFailed as error:
-                    self._note(error)
-                    busy = busy or error.busy
-                    continue
-                except Refusal:
-                    self._replica = None
-                    raise
-                await stack.enter_async_context(attempt.pop_all())
+                taken = await take(answer)
+                self._answer, answer = answer, None
                 return taken
+            except UpstreamFailed as error:
+                self._note(error)
+                busy = busy or error.busy
+            except Refusal:
+                self._replica = None
+                raise
+            finally:
+                if answer is not None:
+                    answer.close()
         self._replica = None
         if busy:
             raise Refusal(
@@ -161,8 +166,6 @@ class _Passage:
         raise Refusal("upstream_failed", "No replica of the model could answer. Try again.")
 
     async def _judge(self, answer: Answer, replica: ReplicaRoute) -> None:
-        if answer.status == 200:
-            return
         refusal = rewrite.refusal(answer.status, await answer.whole(2**20), self._admitted, replica)
         if refusal is not None:
             raise refusal
@@ -172,7 +175,7 @@ class _Passage:
         data = await answer.whole(self._relay.limits.answer_bytes)
         return rewrite.whole(data, self._admitted, self._meter)
 
-    async def _stream(self, stack: AsyncExitStack) -> None:
+    async def _stream(self) -> None:
         """Pass a stream on, all but its closing event, which is left in `_last`."""
 
         async def take(answer: Answer) -> tuple[AsyncGenerator[bytes, None], bytes]:
@@ -181,13 +184,13 @@ class _Passage:
             parts = self._parts(answer)
             return parts, await anext(parts, b"")
 
-        parts, part = await self._begin(stack, take)
-        await stack.enter_async_context(aclosing(parts))
-        await self._exchange.start(200, b"text/event-stream; charset=utf-8", _STREAM_HEADERS)
-        if part:
-            await self._pass_on(part)
-        async for part in parts:
-            await self._pass_on(part)
+        parts, part = await self._begin(take)
+        async with aclosing(parts):
+            await self._exchange.start(200, b"text/event-stream; charset=utf-8", _STREAM_HEADERS)
+            if part:
+                await self._pass_on(part)
+            async for part in parts:
+                await self._pass_on(part)
 
     async def _pass_on(self, part: bytes) -> None:
         async with asyncio.timeout(self._relay.limits.idle_s):
@@ -207,24 +210,35 @@ class _Passage:
                 events = splitter.feed(chunk)
             except EventTooLong as error:
                 raise UpstreamFailed(str(error)) from error
-            before = self._meter.mark()
             out: list[bytes] = []
-            for event in events:
-                data = data_of(event)
-                if data == DONE:
-                    self._last = event
-                    yield b"".join(out)
-                    return
-                out.append(event if data is None else rewriter.event(event, data))
-            if not self._admitted.reservation.covers(self._meter.amount_microeur):
-                self._meter.reset(before)
-                raise BudgetEnded
+            try:
+                for event in events:
+                    data = data_of(event)
+                    if data == DONE:
+                        self._last = event
+                        break
+                    out.append(event if data is None else self._event(rewriter, event, data))
+            except (UpstreamFailed, BudgetEnded):
+                if part := b"".join(out):
+                    yield part  # What came before it is good.
+                raise
             if part := b"".join(out):
                 yield part
+            if self._last:
+                return
         rest = splitter.rest()
         if not rewriter.finished and data_of(rest) != DONE:
             raise UpstreamFailed("the stream ended early")
         self._last = b"data: [DONE]\n\n"
+
+    def _event(self, rewriter: rewrite.StreamRewriter, event: bytes, data: bytes) -> bytes:
+        """An event for the client, if the budget covers what is then used."""
+        before = self._meter.mark()
+        found = rewriter.event(event, data)
+        if not self._admitted.reservation.covers(self._meter.amount_microeur):
+            self._meter.reset(before)
+            raise BudgetEnded
+        return found
 
     async def _journal(self, status: str) -> None:
         """Make the usage durable.
@@ -267,3 +281,10 @@ class _Passage:
         _LOG.warning(
             "request %s: run %s failed: %s", self._exchange.request_id, self._replica.run, error.message
         )
+
+
+def _taken_back() -> None:
+    """The task was cancelled to end the passage, and goes on from here to write down what was used."""
+    task = asyncio.current_task()
+    assert task is not None, "a passage is a task"
+    task.uncancel()

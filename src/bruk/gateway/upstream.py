@@ -1,53 +1,67 @@
-"""The HTTP client towards replicas, and which replica is tried first.
+"""Connections to replicas, kept between requests, and which replica is tried first.
 
-Everything the gateway knows of its client library stands in this module, so that a faster one can take
-its place. It must never follow a redirect, use a proxy of the environment, or put an address or a key
-into a message. Look next at `relay`, which uses it.
+It must never use a proxy of the environment, or put an address or a key into a message. Look next at `wire`
+for a connection, at `relay`, which uses this.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
-
-import httpx
+from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from bruk.gateway.limits import Limits
+from bruk.gateway.wire import Connection, UpstreamFailed
 from bruk.model.clock import Clock
-from bruk.model.errors import BrukError, ErrorKind
 from bruk.wire.gateway import ReplicaRoute
+
+__all__ = ["Answer", "Upstream", "UpstreamFailed"]
 
 # A replica that failed is tried last for so long [ms].
 COOL_MS = 5_000
 # A connection is let go before servers would close it (5 s), or a request could meet the closing [ms].
 IDLE_MS = 4_000
+# What may stand in a line of a request's head.
+_PLAIN = re.compile(r"[!-~]*")
 
 
-class UpstreamFailed(BrukError):
-    """A replica did not take the request, or broke its answer off. The message is for the log alone.
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a replica listens: what an address means, read once."""
 
-    Attributes:
-        busy: it said that it has no room now.
-    """
+    host: str
+    port: int
+    tls: bool
+    named: str
+    path: str
 
-    code = "upstream_failed"
-    kind = ErrorKind.UNAVAILABLE
-
-    def __init__(self, message: str, *, busy: bool = False) -> None:
-        super().__init__(message)
-        self.busy = busy
+    @classmethod
+    def of(cls, address: str) -> _Place:
+        if not _PLAIN.fullmatch(address):
+            raise ValueError("an address has no spaces and is ASCII")
+        parts = urlsplit(address if "://" in address else f"http://{address}")
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
+            raise ValueError("no address of a server")
+        tls = parts.scheme == "https"
+        path = parts.path.rstrip("/").removesuffix("/v1")
+        return cls(parts.hostname, parts.port or (443 if tls else 80), tls, parts.netloc, path)
 
 
 class Answer:
-    """A replica's answer that has begun: its status, its type and its bytes as they come."""
+    """A replica's answer that has begun: its status, its type and its bytes as they come.
 
-    def __init__(self, response: httpx.Response, idle_s: float) -> None:
-        self.status = response.status_code
-        self.content_type: str = response.headers.get("content-type", "")
-        self._response = response
-        self._idle_s = idle_s
+    Whoever has it must `close` it; before its end that cancels it at the replica.
+    """
+
+    def __init__(self, upstream: Upstream, replica: ReplicaRoute, connection: Connection) -> None:
+        self.status = connection.status
+        self.content_type = connection.content_type
+        self._upstream = upstream
+        self._replica = replica
+        self._connection: Connection | None = connection
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The answer's bytes.
@@ -55,15 +69,8 @@ class Answer:
         Raises:
             UpstreamFailed: it broke off, or was silent for too long.
         """
-        iterator = self._response.aiter_bytes()
-        while True:
-            try:
-                async with asyncio.timeout(self._idle_s):
-                    chunk = await anext(iterator, None)
-            except (httpx.HTTPError, httpx.StreamError, TimeoutError) as error:
-                raise UpstreamFailed(f"the answer broke off: {type(error).__name__}") from error
-            if chunk is None:
-                return
+        assert self._connection is not None, "a closed answer is not read"
+        while chunk := await self._connection.read():
             yield chunk
 
     async def whole(self, bytes_max: int) -> bytes:
@@ -72,29 +79,26 @@ class Answer:
         Raises:
             UpstreamFailed: as `chunks`, or it is too long.
         """
-        parts: list[bytes] = []
-        size = 0
-        async for chunk in self.chunks():
-            size += len(chunk)
-            if size > bytes_max:
-                raise UpstreamFailed("the answer is too long")
-            parts.append(chunk)
-        return b"".join(parts)
+        assert self._connection is not None, "a closed answer is not read"
+        return await self._connection.whole(bytes_max)
+
+    def close(self) -> None:
+        """Give the connection back, or close it where the answer has not ended. Repeating it does nothing."""
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            self._upstream.take_back(self._replica, connection)
 
 
 class Upstream:
-    """Connections to replicas, kept open between requests; at most one request on each at a time.
-
-    Each connection has a client of its own, because the work of httpx's pool grows with the square of the
-    connections it holds.
-    """
+    """Connections to replicas; at most one request on each at a time."""
 
     def __init__(self, limits: Limits, clock: Clock) -> None:
         self._limits = limits
         self._clock = clock
         self._tls = ssl.create_default_context()
         # By address, the longest idle first, each with the time from which it is idle [ms].
-        self._idle: dict[str, list[tuple[int, httpx.AsyncClient]]] = {}
+        self._idle: dict[str, list[tuple[int, Connection]]] = {}
+        self._places: dict[str, _Place] = {}
         self._outstanding: dict[str, int] = {}
         self._cool_until_ms: dict[str, int] = {}
         self._last_turn: dict[str, int] = {}
@@ -117,76 +121,92 @@ class Upstream:
         """Try this one last for a while."""
         self._cool_until_ms[replica.run] = self._clock.monotonic_ms() + COOL_MS
 
-    @asynccontextmanager
-    async def send(
-        self, replica: ReplicaRoute, path: str, body: bytes, request_id: str
-    ) -> AsyncIterator[Answer]:
-        """Send the request; inside, the answer has begun. Leaving early cancels it at the replica.
+    async def send(self, replica: ReplicaRoute, path: str, body: bytes, request_id: str) -> Answer:
+        """Send the request; the answer that is returned has begun, and must be closed.
 
         Raises:
             UpstreamFailed: the replica cannot be reached or gave no answer.
         """
-        headers = {
-            "authorization": f"Bearer {replica.key}",
-            "content-type": "application/json",
-            "accept-encoding": "identity",
-            "x-request-id": request_id,
-        }
-        try:
-            client = self._borrow(replica.address)
-            request = client.build_request("POST", path, content=body, headers=headers)
-        except (httpx.InvalidURL, ValueError) as error:
-            raise UpstreamFailed("the address or the key of the run cannot be used") from error
+        place = self._place(replica)
+        head = (
+            f"POST {place.path}{path} HTTP/1.1\r\nhost: {place.named}\r\n"
+            f"authorization: Bearer {replica.key}\r\n"
+            "content-type: application/json\r\naccept: */*\r\naccept-encoding: identity\r\n"
+            f"x-request-id: {request_id}\r\ncontent-length: {len(body)}\r\n\r\n"
+        )
         self._turn += 1
         self._last_turn[replica.run] = self._turn
         self._outstanding[replica.run] = self._outstanding.get(replica.run, 0) + 1
+        connection = None
         try:
-            try:
-                response = await client.send(request, stream=True)
-            except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as error:
-                raise UpstreamFailed(f"no answer: {type(error).__name__}") from error
-            try:
-                yield Answer(response, self._limits.idle_s)
-            finally:
-                await response.aclose()
-        finally:
-            self._idle.setdefault(replica.address, []).append((self._clock.monotonic_ms(), client))
-            left = self._outstanding[replica.run] - 1
-            if left:
-                self._outstanding[replica.run] = left
-            else:
-                del self._outstanding[replica.run]
+            connection = self._borrow(replica.address) or await self._connect(place)
+            connection.send(head.encode("ascii"), body, self._limits.first_byte_s, self._limits.idle_s)
+            await connection.head_read()
+        except BaseException:
+            self._done(replica)
+            if connection is not None:
+                connection.finish()
+                connection.close()
+            raise
+        return Answer(self, replica, connection)
+
+    def take_back(self, replica: ReplicaRoute, connection: Connection) -> None:
+        """An answer over this connection is done with."""
+        self._done(replica)
+        if connection.finish():
+            idle = self._idle.setdefault(replica.address, [])
+            idle.append((self._clock.monotonic_ms(), connection))
 
     async def sweep(self, idle_ms: int = IDLE_MS) -> None:
         """Close what was idle for so long; called now and then."""
         now_ms = self._clock.monotonic_ms()
-        stale: list[httpx.AsyncClient] = []
         for address, idle in list(self._idle.items()):
             while idle and now_ms - idle[0][0] >= idle_ms:
-                stale.append(idle.pop(0)[1])
+                idle.pop(0)[1].close()
             if not idle:
                 del self._idle[address]
-        for client in stale:
-            await client.aclose()
 
     async def close(self) -> None:
         """Close every connection that no request uses."""
         await self.sweep(0)
 
-    def _borrow(self, address: str) -> httpx.AsyncClient:
+    def _done(self, replica: ReplicaRoute) -> None:
+        left = self._outstanding[replica.run] - 1
+        if left:
+            self._outstanding[replica.run] = left
+        else:
+            del self._outstanding[replica.run]
+
+    def _place(self, replica: ReplicaRoute) -> _Place:
+        place = self._places.get(replica.address)
+        if place is None:
+            try:
+                place = _Place.of(replica.address)
+            except ValueError:
+                raise UpstreamFailed("the address of the run cannot be used") from None
+            if len(self._places) > 10_000:
+                self._places.clear()  # Addresses of runs that ended long ago.
+            self._places[replica.address] = place
+        if not _PLAIN.fullmatch(replica.key):
+            raise UpstreamFailed("the key of the run cannot be used")
+        return place
+
+    def _borrow(self, address: str) -> Connection | None:
         idle = self._idle.get(address)
-        if idle:
-            since_ms, client = idle.pop()
-            if self._clock.monotonic_ms() - since_ms < IDLE_MS:
-                return client
-            idle.append((since_ms, client))
-        limits = self._limits
-        base = address if "://" in address else f"http://{address}"
-        return httpx.AsyncClient(
-            base_url=base.rstrip("/").removesuffix("/v1"),
-            timeout=httpx.Timeout(limits.first_byte_s, connect=limits.connect_s, pool=limits.connect_s),
-            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
-            verify=self._tls,
-            trust_env=False,
-            follow_redirects=False,
-        )
+        while idle:
+            since_ms, connection = idle.pop()
+            if connection.usable and self._clock.monotonic_ms() - since_ms < IDLE_MS:
+                return connection
+            connection.close()
+        return None
+
+    async def _connect(self, place: _Place) -> Connection:
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self._limits.connect_s):
+                _, connection = await loop.create_connection(
+                    lambda: Connection(loop), place.host, place.port, ssl=self._tls if place.tls else None
+                )
+        except (OSError, TimeoutError, ssl.SSLError) as error:
+            raise UpstreamFailed(f"no answer: {type(error).__name__}") from error
+        return connection
