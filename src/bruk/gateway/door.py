@@ -285,7 +285,8 @@ class Line(asyncio.Protocol):
             body = refusal.body()
             head = (
                 f"HTTP/1.1 {refusal.status} Refused\r\ncontent-type: application/json\r\n"
-                f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+                f"content-length: {len(body)}\r\nx-request-id: {self._door.clock.new_id('req')}\r\n"
+                "connection: close\r\n\r\n"
             )
             self._transport.write(head.encode("ascii") + body)
             self._transport.close()
