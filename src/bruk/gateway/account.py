@@ -116,7 +116,7 @@ class Accounts:
                 reserved_microeur=budget.reserved_microeur,
             ) from None
 
-    def settle(self, record: UsageRecord) -> None:
-        """Exchange a reservation for what was really used, once that is in the journal."""
+    def settle(self, record: UsageRecord, seq: int) -> None:
+        """Exchange a reservation for what was really used, once that is in the journal under this number."""
         self.budget(record.project).settle(record.request, amount_of(record))
-        self._journalled[record.seq] = (record.project, record.request)
+        self._journalled[seq] = (record.project, record.request)

@@ -37,8 +37,9 @@ class UsageBook:
         self._accounts = accounts
         self._left_over: deque[UsageRecord] = deque()
         self._broken = False
-        # The newest records are kept in memory for the hand-over, all those behind number `_kept_from`.
-        self._kept: deque[UsageRecord] = deque()
+        # The newest records are kept in memory for the hand-over, all those behind number `_kept_from`, as
+        # they are written.
+        self._kept: deque[tuple[int, bytes]] = deque()
         self._kept_from = journal.durable_seq
         self._committing: set[int] = set()
         self._after = journal.acknowledged_seq
@@ -54,7 +55,7 @@ class UsageBook:
         """
         book = cls(Journal.open(folder, new_id=new_id, keep_bytes=KEEP_BYTES), accounts)
         for record in book._read(book._journal.acknowledged_seq + 1, 2**62):
-            accounts.settle(record)
+            accounts.settle(record, record.seq)
         return book
 
     @property
@@ -120,22 +121,23 @@ class UsageBook:
         self._broken = False
 
     async def _append(self, record: UsageRecord) -> None:
-        seq = self._journal.append(_packed(record))
-        record = record.model_copy(update={"seq": seq})
+        packed = _packed(record)
+        seq = self._journal.append(packed)
+        kept = (seq, packed)
         if len(self._kept) < _KEPT_MAX:
-            self._kept.append(record)
+            self._kept.append(kept)
         else:
             self._kept_from = seq
         self._committing.add(seq)
         try:
             await self._journal.commit(seq)
         except BaseException:
-            if record in self._kept:
-                self._kept.remove(record)
+            if kept in self._kept:
+                self._kept.remove(kept)
             raise
         finally:
             self._committing.discard(seq)
-        self._accounts.settle(record)
+        self._accounts.settle(record, seq)
         self.entered += 1
         self.on_entry()
 
@@ -144,15 +146,15 @@ class UsageBook:
         acknowledged = self._after
         if acknowledged < max(self._kept_from, self._journal.acknowledged_seq):
             return self._read(max(acknowledged + 1, self._journal.oldest_seq), count_max)
-        while self._kept and self._kept[0].seq <= acknowledged:
+        while self._kept and self._kept[0][0] <= acknowledged:
             self._kept.popleft()
         durable: list[UsageRecord] = []
-        for record in self._kept:
+        for seq, packed in self._kept:
             # What stands behind a record that is not durable yet waits for it, since control acknowledges
             # everything up to a number.
-            if record.seq in self._committing or len(durable) == count_max:
+            if seq in self._committing or len(durable) == count_max:
                 break
-            durable.append(record)
+            durable.append(_unpacked(seq, packed))
         return durable
 
     def acknowledge(self, seq: int) -> None:
@@ -186,9 +188,16 @@ class UsageBook:
         for entry in self._journal.read_from(seq):
             if len(records) >= count_max:
                 break
-            records.append(UsageRecord.model_validate(orjson.loads(entry.payload) | {"seq": entry.seq}))
+            records.append(_unpacked(entry.seq, entry.payload))
         return records
 
 
 def _packed(record: UsageRecord) -> bytes:
-    return orjson.dumps(record.model_dump(mode="json", exclude={"seq"}))
+    fields = dict(record.__dict__)
+    del fields["seq"]
+    return orjson.dumps(fields)
+
+
+def _unpacked(seq: int, packed: bytes) -> UsageRecord:
+    # It was written here, and the journal's checksum has vouched for it.
+    return UsageRecord.model_construct(**{**orjson.loads(packed), "seq": seq})

@@ -63,6 +63,7 @@ class Sync:
         self._on_lease = on_lease
         self._version = 0
         self._acknowledged_generation = -1
+        self._sent = 0
         self._something_new = asyncio.Event()
         self._client: httpx.AsyncClient | None = None
         self._complaint = ""
@@ -106,11 +107,9 @@ class Sync:
 
     async def _hand_over_some(self) -> bool:
         """One exchange; True when it settled a full load, so that more may wait."""
-        before = len(self._book.pending(USAGE_MAX))
-        if not before and self._acknowledged_generation == self._traffic.generation:
+        if not self._book.waiting and self._acknowledged_generation == self._traffic.generation:
             return False
-        done = await self._try(wait_ms=0, usage_max=USAGE_MAX)
-        return done and before == USAGE_MAX and len(self._book.pending(1)) > 0
+        return await self._try(wait_ms=0, usage_max=USAGE_MAX) and self._sent == USAGE_MAX
 
     async def _try(self, wait_ms: int, usage_max: int) -> bool:
         try:
@@ -137,6 +136,8 @@ class Sync:
             JournalError: the acknowledgement cannot be noted.
         """
         message = self.message(wait_ms, usage_max)
+        if usage_max:
+            self._sent = len(message.usage)
         response = await self._opened().post(
             self._url,
             content=message.model_dump_json(),
