@@ -155,8 +155,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 def _replaced(served: Served, killed: Run) -> Run:
-    fresh = served.ready()
-    assert fresh.id != killed.id
+    # Its agent may not have told yet that the killed one is gone.
+    fresh: Any = until("another", lambda: (now := served.ready()).id != killed.id and now, timeout_s=120)
     before = next(run for run in served.runs() if run.id == killed.id)
     assert before.observed is Observed.EXITED
     assert before.exit_code not in (0, None)

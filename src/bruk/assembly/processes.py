@@ -6,6 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+import uvloop
+
 from bruk.agent.agent import Agent, run_until_signalled
 from bruk.agent.energy import MachineEnergy
 from bruk.assembly.clock import SystemClock
@@ -119,7 +121,7 @@ def run_gateway(home: Path, control_url: str, listen: str, site: str) -> None:
         SystemClock.shared(dict(os.environ)),
         token_file=home / "token",
     )
-    asyncio.run(gateway.run(listen))
+    uvloop.run(gateway.run(listen))
 
 
 def _json(path: Path) -> object:

@@ -122,7 +122,7 @@ class UsageBook:
 
     async def _append(self, record: UsageRecord) -> None:
         packed = _packed(record)
-        seq = self._journal.append(packed)
+        seq = self._journal.append(packed, at_once=False)
         kept = (seq, packed)
         if len(self._kept) < _KEPT_MAX:
             self._kept.append(kept)

@@ -33,14 +33,14 @@ class Meter:
         self.pieces = 0
         self.answer_bytes = 0
 
-    def event(self, data: JsonObject) -> None:
+    def event(self, data: JsonObject | dict[str, Any]) -> None:
         """Take note of one event's object."""
         self._report(data.get("usage"))
         choices = data.get("choices")
         if isinstance(choices, list):
             self.pieces += sum(_carries_text(choice) for choice in choices)
 
-    def answer(self, data: JsonObject, length_bytes: int) -> None:
+    def answer(self, data: JsonObject | dict[str, Any], length_bytes: int) -> None:
         """Take note of an answer that came whole."""
         self._report(data.get("usage"))
         self.answer_bytes = length_bytes

@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import orjson
+
 from bruk.gateway.admit import Admitted
 from bruk.gateway.events import with_data
 from bruk.gateway.meter import Meter
 from bruk.gateway.problem import Refusal
-from bruk.gateway.splice import JsonObject, NotAnObject
+from bruk.gateway.splice import JsonObject, NotAnObject, plain
 from bruk.gateway.upstream import UpstreamFailed
 from bruk.wire.gateway import ReplicaRoute
 
@@ -29,6 +31,10 @@ def whole(data: bytes, admitted: Admitted, meter: Meter) -> bytes:
     Raises:
         UpstreamFailed: it is no JSON object.
     """
+    name = admitted.model.name
+    if data.count(b'"usage"') == 1 and (seen := plain(data, "model", orjson.dumps(name))) is not None:
+        meter.answer(seen[0], len(data))
+        return seen[1]
     answer = _scan(data)
     meter.answer(answer, len(data))
     if "model" in answer.members:
@@ -41,6 +47,7 @@ class StreamRewriter:
 
     def __init__(self, admitted: Admitted, meter: Meter) -> None:
         self._name = admitted.model.name
+        self._quoted = orjson.dumps(self._name)
         self._request = admitted.request
         self._meter = meter
         self.finished = False
@@ -51,6 +58,12 @@ class StreamRewriter:
         Raises:
             UpstreamFailed: its data is no JSON object, or an error.
         """
+        if b'"usage"' not in data and b'"error"' not in data:
+            seen = plain(data, "model", self._quoted)
+            if seen is not None:
+                self._meter.event(seen[0])
+                self.finished = self.finished or _says_finished(seen[0].get("choices"))
+                return with_data(event, seen[1])
         chunk = _scan(data)
         if chunk.get("error"):
             raise UpstreamFailed("the engine sent an error")

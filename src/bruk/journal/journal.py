@@ -149,9 +149,10 @@ class Journal:
         """How many batches were made durable since opening, one synchronisation each."""
         return self._writer.flushes
 
-    def append(self, payload: bytes) -> int:
+    def append(self, payload: bytes, at_once: bool = True) -> int:
         """Queue a record and return its sequence number; it is durable only after `commit`.
 
+        :param at_once: whether it is on its way to the disk from now on, or only once somebody waits for it.
         :raises JournalRecordTooLarge: beyond 16 MiB.
         :raises JournalOverloaded: if too much waits to be written.
         :raises JournalClosed: after `close`.
@@ -161,7 +162,7 @@ class Journal:
                 f"A record of {len(payload)} bytes is longer than {RECORD_BYTES_MAX} bytes. Split it.",
                 length_bytes=len(payload),
             )
-        return self._writer.append(bytes(payload))
+        return self._writer.append(bytes(payload), at_once)
 
     async def commit(self, seq: int) -> None:
         """Wait until the record is durable; one synchronisation serves all who wait.

@@ -63,7 +63,7 @@ class Writer:
         self._waiters: dict[asyncio.AbstractEventLoop, list[_Waiter]] = {}
         self._work = threading.Condition(self.lock)
         self._done = threading.Condition(self.lock)
-        self._idle = False
+        self._idle = self._waking = False
         self._closing = False
         self._ended = False
         self._defect: BaseException | None = None
@@ -71,8 +71,8 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name=f"journal {folder.name}", daemon=True)
         self._thread.start()
 
-    def append(self, payload: bytes) -> int:
-        """Queue a record and return its number; it is on its way to the disk at once."""
+    def append(self, payload: bytes, at_once: bool = True) -> int:
+        """Queue a record and return its number; it goes to the disk at once, or with the next wait."""
         with self.lock:
             if self._closing or self._ended:
                 raise self._closed()
@@ -87,15 +87,15 @@ class Writer:
             self._next_seq += 1
             self._pending.append(Record(seq, payload))
             self._pending_bytes += len(payload) + FRAME_BYTES
-            if self._idle:
-                self._idle = False
-                self._work.notify()
+            if at_once:
+                self._wake()
             return seq
 
     def wait(self, seq: int) -> None:
         """Block until the record is durable."""
         with self.lock:
             while not self._settled(seq):
+                self._wake()
                 self._done.wait()
 
     async def wait_async(self, seq: int) -> None:
@@ -106,7 +106,22 @@ class Writer:
             loop = asyncio.get_running_loop()
             future: asyncio.Future[None] = loop.create_future()
             self._waiters.setdefault(loop, []).append((seq, future))
+            if self._idle and not self._waking:
+                # All who wait in this turn of the loop share one waking, and one synchronisation.
+                self._waking = True
+                loop.call_soon(self._wake_all)
         await future
+
+    def _wake_all(self) -> None:
+        with self.lock:
+            self._waking = False
+            self._wake()
+
+    def _wake(self) -> None:
+        """Let the thread write; the caller holds `lock`."""
+        if self._idle:
+            self._idle = False
+            self._work.notify()
 
     def close(self) -> None:
         """Make everything pending durable and end the thread."""
