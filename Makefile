@@ -2,6 +2,7 @@
 #   make demo    the whole life of a model on this machine
 #   make test    every test          make check   lint, types, import contracts
 #   make docs    the documentation   make bench   benchmarks
+#   make bench-gateway  the gateway beside others, which it installs into build/peers
 #   make storm   clouds that live through a day of faults, 200 of them
 #   make attack  the API and a gateway attacked as every kind of caller, for minutes
 
@@ -13,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 TEST_ENV := OMP_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast storm attack check format docs bench constraints clean
+.PHONY: help demo test test-fast storm attack check format docs bench bench-gateway constraints clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -63,6 +64,9 @@ docs: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
+
+bench-gateway: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.peers build/peers
 
 # Pins what is installed now; run it after an upgrade that all tests passed with.
 constraints: $(VENV)/.dev
