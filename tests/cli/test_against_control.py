@@ -222,12 +222,14 @@ def test_an_operators_whole_session(bruk, platform, tmp_path):
     file = str(tmp_path / "job.toml")
     estimate = bruk("submit", file, "-p", "acme/models", "--estimate")
     assert "not known yet" in estimate
-    assert "Now it would wait for site away" in estimate
+    assert "Submitted now it would wait (site away)" in estimate
     assert "0.00" not in estimate
     key = bruk("key", "create", "-p", "acme/models").strip()
-    assert "Now it would wait for site away" in bruk("--token", key, "submit", file, "--estimate")
+    assert "Submitted now it would wait (site away)" in bruk("--token", key, "submit", file, "--estimate")
     bruk("project", "set", "acme/chat", "--country", "se")
-    assert "Now it would wait for residency" in bruk("submit", "-p", "acme/chat", "--estimate", "--", "true")
+    assert "Submitted now it would wait (residency)" in bruk(
+        "submit", "-p", "acme/chat", "--estimate", "--", "true"
+    )
     job = json.loads(bruk("submit", file, "-p", "acme/models", "--idempotency-key", "k1", "--json"))
     again = json.loads(bruk("submit", file, "-p", "acme/models", "--idempotency-key", "k1", "--json"))
     assert job["workload"]["id"] == again["workload"]["id"]

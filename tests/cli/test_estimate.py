@@ -50,7 +50,7 @@ def test_without_a_site_the_cost_is_not_known(estimated):
 def test_it_says_what_it_would_wait_for_and_what_to_do(estimated):
     for answer in (NOTHING, {**SOMEWHERE, "waiting_for": REASON}):
         out = estimated(answer)
-        assert f"Now it would wait for too large: {REASON['summary']}\n" in out
+        assert f"Submitted now it would wait (too large): {REASON['summary']}\n" in out
         assert f"What to do: {REASON['advice']}\n" in out
 
 

@@ -78,7 +78,7 @@ def test_it_is_shown_with_reasons_and_by_when_there_is_room(bruk, file):
     assert "it is next at here" in out
     assert "Room by" in out
     _, out, _ = bruk("twin", "explain", str(file), "job_2")
-    assert "It waits for capacity" in out
+    assert "It waits (capacity)" in out
     assert "By the time limits of what runs there is room by" in out
     _, out, _ = bruk("twin", "explain", str(file), "job_1")
     assert "job_1 would start at here" in out

@@ -131,7 +131,7 @@ def test_why_says_why_a_run_was_stopped(bruk, control):
 
 def test_why_says_what_to_do(bruk, control):
     said = explained(bruk, control, waiting_for=HELD)
-    assert "It waits for site choice: None of the sites" in said
+    assert "It waits (site choice): None of the sites" in said
     assert "What to do: Submit it with essonne among its sites ('--site essonne')" in said
 
 

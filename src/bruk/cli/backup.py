@@ -62,7 +62,7 @@ def backup(
         output.note("It holds the private keys and tokens: whoever has it can sign in your name.")
     else:
         output.note(
-            "It holds no private key: keep keys/signing.key of the home somewhere else, or use --with-keys."
+            "It holds no private key: keep the keys/*.key of the home somewhere else, or use --with-keys."
         )
 
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from bruk.cli import output
 from bruk.cli.quantity import show_duration, show_eur, show_grams, show_kwh
+from bruk.cli.work import because
 
 if TYPE_CHECKING:
     from bruk.wire.answers import Estimate
@@ -19,7 +20,7 @@ def show_estimate(costs: "Estimate") -> None:
         _show_sites(costs)
     if costs.waiting_for is not None:
         reason = costs.waiting_for
-        output.say(f"Now it would wait for {reason.code.value.replace('_', ' ')}: {reason.summary}")
+        output.say(f"Submitted now it would wait ({reason.code.value.replace('_', ' ')}): {because(reason)}")
         output.say(f"What to do: {reason.advice}")
 
 

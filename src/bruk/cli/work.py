@@ -151,9 +151,15 @@ def _observed(view: "WorkloadView") -> str:
     return ", ".join(states) or ("between runs" if view.runs else "no run yet")
 
 
+def because(reason: Reason) -> str:
+    """The reason's sentence without the words that every command has said already."""
+    text = reason.summary.removeprefix("It waits because ")
+    return text[:1].upper() + text[1:]
+
+
 def show_reason(reason: Reason) -> None:
     """Why a workload waits, site by site, and what to do."""
-    output.say(f"It waits for {_words(reason.code)}: {reason.summary}")
+    output.say(f"It waits ({_words(reason.code)}): {because(reason)}")
     if reason.sites:
         output.table(
             ["Site", "Refused by", "~Because", ">Nodes", "~Nodes refused by"],
