@@ -309,6 +309,7 @@ def test_an_operators_whole_session(bruk, platform, tmp_path):
     bruk("ledger", "export", str(tmp_path / "ledger.jsonl"))
     bruk("audit", "export", str(tmp_path / "audit.jsonl"))
     assert "switch.off" in bruk("audit", "ls")
+    assert re.search(r"user \S.* \([0-9a-f]{6}\) ", bruk("audit", "ls"))
     assert len(json.loads(bruk("audit", "ls", "--limit", "3", "--json"))) == 3
     number = json.loads(bruk("invoice", "issue", "acme", "--json"))["number"]
     assert number in bruk("invoice", "ls")

@@ -10,6 +10,7 @@ import pytest
 
 from bruk.cli import doctor
 from bruk.cli.doctor import Finding
+from bruk.seal import Keyring, SigningKey
 
 
 def test_a_fresh_machine_lacks_but_is_not_wrong(bruk, tmp_path):
@@ -77,11 +78,35 @@ def test_a_port_is_free_or_bruk_answers_or_something_else_does(media_type, findi
     thread.start()
     again.start()
     url = f"http://127.0.0.1:{server.server_port}/"
-    assert doctor.check_port("control", url).finding == finding
+    assert doctor.ports.check_port("control", url).finding == finding
     thread.join()
     again.join()
     server.server_close()
-    assert doctor.check_port("control", url).finding is Finding.OK
+    assert doctor.ports.check_port("control", url).finding is Finding.OK
+
+
+def test_the_control_of_another_home_is_called_that(tmp_path):
+    own, other = (Keyring.of([SigningKey.generate().public_key]) for _ in range(2))
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.end_headers()
+            self.wfile.write(json.dumps(other.document()).encode())
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    (tmp_path / "keys").mkdir()
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/api/v1/status"
+        for ring, finding in [(other, Finding.OK), (own, Finding.WRONG)]:
+            (tmp_path / "keys" / "public.json").write_text(json.dumps(ring.document()))
+            assert doctor.check_control(url, tmp_path).finding is finding
+        assert "another home" in doctor.check_control(url, tmp_path).detail
+        server.shutdown()
 
 
 def test_control_without_a_gateway_says_what_that_means_and_what_to_do(tmp_path):

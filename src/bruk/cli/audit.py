@@ -2,7 +2,7 @@
 
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,10 @@ from bruk.cli.output import JsonOption
 from bruk.cli.quantity import show_time
 from bruk.cli.settings import client
 from bruk.cli.verify import HandoversOption, KeyOption, PinOption
+from bruk.model.errors import BrukError
+
+if TYPE_CHECKING:
+    from bruk.sdk import Client
 
 PANEL = "Records"
 audit_app = typer.Typer(no_args_is_help=True, help="Who did what to what, chained and signed.")
@@ -32,6 +36,7 @@ def audit_ls(
     """List audit entries in the order of the chain."""
     with client(ctx) as control:
         entries = list(islice(control.audit.list(after=after), limit))
+        names = {} if json else _names(control)
     if json:
         output.show_json(entries)
         return
@@ -41,7 +46,7 @@ def audit_ls(
             [
                 entry.seq,
                 show_time(entry.at_ms, seconds=True),
-                f"{entry.actor_kind} {entry.actor_id}",
+                f"{entry.actor_kind} {names.get(entry.actor_id, entry.actor_id)}",
                 entry.action,
                 entry.target,
                 entry.outcome,
@@ -49,6 +54,14 @@ def audit_ls(
             for entry in entries
         ),
     )
+
+
+def _names(control: "Client") -> dict[str, str]:
+    """People by their identifiers; the chain itself has none of their names."""
+    try:
+        return {person.id: f"{person.name} ({person.id[-6:]})" for person in control.users.list()}
+    except BrukError:
+        return {}
 
 
 def say_exported(file: Path, size_bytes: int, json: bool) -> None:

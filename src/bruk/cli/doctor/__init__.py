@@ -14,9 +14,16 @@ from bruk.cli import output
 from bruk.cli.doctor.check import Check, Finding
 from bruk.cli.doctor.clocks import check_clock, check_others
 from bruk.cli.doctor.database import check_accounts, check_database, check_records, check_server
-from bruk.cli.doctor.home import check_disk, check_home, check_keys, check_modes, check_remembered
+from bruk.cli.doctor.home import (
+    check_disk,
+    check_home,
+    check_keys,
+    check_modes,
+    check_remembered,
+    check_user,
+)
 from bruk.cli.doctor.machine import check_package, check_program
-from bruk.cli.doctor.ports import check_gateway, check_port, listens
+from bruk.cli.doctor.ports import check_control, check_gateway, listens
 from bruk.cli.doctor.sites import check_journals, check_strays
 from bruk.cli.exits import FAILED
 from bruk.cli.output import JsonOption
@@ -54,11 +61,12 @@ def doctor(
     here = port or _port_of(chosen, "url") or 8610
     gateway = gateway_port or _port_of(chosen, "gateway_url") or 8611
     control_url = f"http://127.0.0.1:{here}/api/v1/status"
-    control_port = check_port("control", control_url)
+    control_port = check_control(control_url, chosen.home)
     control_answers = control_port.finding is Finding.OK and listens(control_url)
     home = chosen.home
     checks = [
         check_home(home),
+        check_user(),
         check_keys(home / "keys"),
         check_modes(home),
         check_remembered(chosen),

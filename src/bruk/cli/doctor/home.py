@@ -45,9 +45,21 @@ def check_keys(folder: Path) -> Check:
         mode = stat.S_IMODE(path.stat().st_mode)
         if mode & 0o077:
             return Check("keys", Finding.WRONG, f"{path.name} has mode {mode:04o}", f"Run: chmod 600 {path}")
-    if not files:
+    if not (folder / "signing.key").exists():
         return Check("keys", Finding.WRONG, "there is no signing key", "Restore the keys from a backup.")
-    return Check("keys", Finding.OK, f"{len(files)} signing key, its owner's alone")
+    return Check("keys", Finding.OK, f"{' and '.join(path.name for path in files)}: their owner's alone")
+
+
+def check_user() -> Check:
+    """Whether Bruk runs as somebody who may do everything on this machine."""
+    if os.geteuid() != 0:
+        return Check("user", Finding.OK, "not root")
+    return Check(
+        "user",
+        Finding.LACKS,
+        "Bruk runs as root: a flaw in it would be root's, and the kernel bounds no run's processes",
+        "Run it as a user of its own.",
+    )
 
 
 def check_modes(home: Path) -> Check:

@@ -1,7 +1,7 @@
 """Who answers at the ports of control and the gateway."""
 
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from bruk.cli.doctor.check import ANSWER_S, Check, Finding
 
@@ -30,6 +30,33 @@ def check_port(what: str, url: str) -> Check:
     if "json" not in answer.headers.get("Content-Type", ""):
         return Check(label, Finding.WRONG, "something else than Bruk answers", advice)
     return Check(label, Finding.OK, f"the {what} answers")
+
+
+def check_control(url: str, home: Path) -> Check:
+    """As :func:`check_port`; and where a control answers, whether it is this home's: by its signing key."""
+    import httpx
+
+    from bruk.model.jsontext import parse_json
+    from bruk.seal import Keyring, SealError
+
+    found = check_port("control", url)
+    own = home / "keys" / "public.json"
+    if found.finding is not Finding.OK or not listens(url) or not own.is_file():
+        return found
+    try:
+        answer = httpx.get(urljoin(url, "/api/v1/keys/public"), timeout=ANSWER_S, trust_env=False)
+        theirs = Keyring.from_document(parse_json(answer.content))
+        ours = Keyring.from_file(own)
+    except (httpx.HTTPError, ValueError, SealError):
+        return found  # Whose it is cannot be said; the check of the keys says more.
+    if {key.public_key for key in ours.keys} & {key.public_key for key in theirs.keys}:
+        return found
+    return Check(
+        found.what,
+        Finding.WRONG,
+        "the control of another home answers",
+        "Stop that one, or give 'bruk up' another port ('--port') and doctor the same.",
+    )
 
 
 def check_gateway(url: str, home: Path, *, control_answers: bool) -> Check:
