@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from bruk.engines.base import EndCause, EngineError, LaunchFailed
-from bruk.engines.local import isolation, records, sandbox, seccomp
+from bruk.engines.local import inside, isolation, limits, records, sandbox, seccomp
 from bruk.engines.local.engine import LocalEngine
 from bruk.engines.local.processes import descendants, process
 from bruk.engines.local.slots import LocalConfig
@@ -205,6 +205,23 @@ def test_a_run_on_few_cores_may_have_fewer_tasks(boxed: Works) -> None:
     cores = os.cpu_count() or 1
     most = min(16 * boxed.config.processes_max, max(1024, 256 * cores))
     assert boxed.said(engine, handle, f"{most} {most}")
+
+
+@pytest.mark.skipif(
+    not os.access(limits.PIDS / "cgroup.procs", os.W_OK),
+    reason="no pids controller of cgroup v1 that is ours",
+)
+def test_where_the_kernel_counts_tasks_it_bounds_them(boxed: Works) -> None:
+    engine = boxed.engine()
+    handle = engine.launch(boxed.launch("import time; print('up', flush=True); time.sleep(60)"))
+    boxed.said(engine, handle, "up")
+    record = boxed.record()
+    group = limits.PIDS / f"bruk-run-a-1-{record.pid}"
+    assert (group / "pids.max").read_text().strip() == str(inside.tasks_max(boxed.config.processes_max))
+    assert (group / "cgroup.procs").read_text().split()
+    engine.stop(handle, 0)
+    boxed.end(engine, handle)
+    wait_for(lambda: not group.exists())
 
 
 def test_memory_that_nobody_counts_is_bounded(boxed: Works) -> None:

@@ -104,7 +104,7 @@ class Start:
 
     Attributes:
         cores: processors it may use; empty: any.
-        cgroup: folder of a cgroup v2 to join; empty: none.
+        groups: folders of control groups to join.
         output: file descriptor that becomes its stdout.
         errors: file descriptor that becomes its stderr.
         kept: further file descriptors that it gets under their own numbers.
@@ -114,23 +114,23 @@ class Start:
     env: dict[str, str]
     workdir: str
     cores: Sequence[int]
-    cgroup: str
+    groups: Sequence[str]
     output: int
     errors: int
     kept: Sequence[int] = ()
 
 
-def start_plain(order: Order, log: int, cgroup: str) -> Command:
+def start_plain(order: Order, log: int, groups: Sequence[str]) -> Command:
     """Start the order's command with nothing around it.
 
     Args:
         log: file descriptor that becomes its stdout and stderr.
-        cgroup: folder of a cgroup v2 to join; empty: none.
+        groups: folders of control groups to join.
 
     Raises:
         StartFailed: says which step failed and why.
     """
-    return Command(spawn(Start(order.command, order.env, order.workdir, order.cores, cgroup, log, log)))
+    return Command(spawn(Start(order.command, order.env, order.workdir, order.cores, groups, log, log)))
 
 
 def spawn(start: Start) -> int:
@@ -162,9 +162,9 @@ def _become(start: Start, parent: int, said: int) -> NoReturn:
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(128 + signal.SIGKILL)  # The supervisor died before the death signal was set.
-        if start.cgroup:
-            step = f"join the cgroup {start.cgroup}"
-            with open(os.path.join(start.cgroup, "cgroup.procs"), "w", encoding="ascii") as file:
+        for group in start.groups:
+            step = f"join the control group {group}"
+            with open(os.path.join(group, "cgroup.procs"), "w", encoding="ascii") as file:
                 file.write("0")
         if start.cores:
             step = f"run on the cores {start.cores}"

@@ -5,8 +5,8 @@ cgroup v2 does better and is taken where the engine was given one. Standard libr
 supervisor imports it.
 """
 
-import contextlib
 import os
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from bruk.engines.local.processes import Process
 FILE_BYTES = 1024
 """What a file counts at least: empty ones fill a disk too."""
 DEPTH_MAX = 200
+PIDS = Path("/sys/fs/cgroup/pids")  # Where cgroup v1 mounts it by custom (cgroups(7)).
 BLOCK_BYTES = 512  # st_blocks counts these, whatever the file system's own block is (stat(2)).
 
 
@@ -94,7 +95,26 @@ def make_cgroup(parent: str, name: str, memory_bytes: int, tasks_max: int = 0) -
         if tasks_max and (folder / "pids.max").exists():
             (folder / "pids.max").write_text(str(tasks_max))
     except OSError:
-        remove_cgroup(str(folder))
+        remove_cgroups([str(folder)])
+        return ""
+    return str(folder)
+
+
+def make_pids_group(name: str, tasks_max: int) -> str:
+    """A group of the kernel's first pids controller (cgroup v1) with so many threads and processes at most;
+    its folder, or "" where there is no such controller or none may be made.
+
+    For an engine that is root this is what bounds a fork bomb at once: of root's processes the kernel
+    counts none (RLIMIT_NPROC, setrlimit(2)).
+    """
+    folder = PIDS / name
+    try:
+        if not tasks_max or not (PIDS / "cgroup.procs").exists():
+            return ""
+        folder.mkdir(exist_ok=True)
+        (folder / "pids.max").write_text(str(tasks_max))
+    except OSError:
+        remove_cgroups([str(folder)])
         return ""
     return str(folder)
 
@@ -108,7 +128,18 @@ def cgroup_out_of_memory(folder: str) -> bool:
     return any(line.startswith("oom_kill ") and line != "oom_kill 0" for line in lines)
 
 
-def remove_cgroup(folder: str) -> None:
-    """Remove an empty cgroup; the kernel's own files in it vanish with it."""
-    with contextlib.suppress(OSError):  # Left behind it costs nothing and limits nobody.
-        os.rmdir(folder)
+def remove_cgroups(folders: Iterable[str]) -> None:
+    """Remove control groups; the kernel's own files in them vanish with them.
+
+    What has ended may stay in its group for a moment more. One that is left behind limits nobody.
+    """
+    for folder in folders:
+        for _ in range(20):
+            try:
+                os.rmdir(folder)
+            except FileNotFoundError:
+                break
+            except OSError:
+                time.sleep(0.01)
+            else:
+                break

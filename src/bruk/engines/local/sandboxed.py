@@ -33,7 +33,7 @@ WAIT_STATUS_MAX = 0xFFFF
 class SandboxedCommand(Command):
     """See ``child.Command``; ``pid`` is bubblewrap's."""
 
-    def __init__(self, order: Order, log: int, cgroup: str) -> None:
+    def __init__(self, order: Order, log: int, groups: Sequence[str]) -> None:
         """Start the order's command.
 
         Raises:
@@ -51,14 +51,14 @@ class SandboxedCommand(Command):
 
             self._relay = relay.Relay(order.ports)
         try:
-            self._start(order, log, cgroup)
+            self._start(order, log, groups)
         except BaseException:
             self.close()
             raise
         if self._relay is not None:
             self._relay.start()
 
-    def _start(self, order: Order, log: int, cgroup: str) -> None:
+    def _start(self, order: Order, log: int, groups: Sequence[str]) -> None:
         control = self._inner
         door = self._relay.door.fileno() if self._relay is not None else -1
         complaints, errors = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -69,7 +69,7 @@ class SandboxedCommand(Command):
                 order, hidden=order.hidden, control=control.fileno(), door=door, data=data
             )
             env = {**sandbox.ENVIRONMENT, MARK: order.mark}
-            self.pid = spawn(Start(arguments, env, "/", order.cores, cgroup, log, errors, own))
+            self.pid = spawn(Start(arguments, env, "/", order.cores, groups, log, errors, own))
             control.close()
             self._control.settimeout(START_TIMEOUT_S)
             self._group = self._started(complaints)

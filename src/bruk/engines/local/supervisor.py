@@ -53,7 +53,7 @@ class Supervisor:
         self._seen: list[tuple[int, int]] = []
         self._disk_base_bytes = 0
         self._disk_next = 0.0
-        self._cgroup = ""
+        self._cgroup, self._groups = "", list[str]()
         self._killing_tick_s = KILLING_TICK_S
         self._tasks = 0
 
@@ -69,11 +69,13 @@ class Supervisor:
         if order.disk_bytes:
             with contextlib.suppress(limits.TooDeep):  # The first look ends it for that.
                 self._disk_base_bytes = limits.disk_bytes(order.writable)
+        group = f"bruk-{order.run}-{order.generation}-{os.getpid()}"
         if order.memory_bytes and order.cgroup:
-            name = f"bruk-{order.run}-{order.generation}"
             self._cgroup = limits.make_cgroup(
-                order.cgroup, name, order.memory_bytes, tasks_max(order.processes_max)
+                order.cgroup, group, order.memory_bytes, tasks_max(order.processes_max)
             )
+        pids = limits.make_pids_group(group, tasks_max(order.processes_max))
+        self._groups = [folder for folder in (self._cgroup, pids) if folder]
         me = process(os.getpid())
         assert me is not None, "a process sees itself under /proc"
         self.started = time.monotonic()
@@ -96,8 +98,11 @@ class Supervisor:
         self._wake = _wake_on_signals()
         try:
             start = {"none": child.start_plain, "sandbox": SandboxedCommand}[order.isolation]
-            self.command = start(order, writer, self._cgroup)
+            self.command = start(order, writer, self._groups)
             self.command.open_network(order, self.folder, self.log.say)
+        except BaseException:
+            limits.remove_cgroups(self._groups)
+            raise
         finally:
             os.close(writer)
 
@@ -292,6 +297,7 @@ class Supervisor:
         usage = os.times()
         if self._cgroup and limits.cgroup_out_of_memory(self._cgroup):
             self.cause, self.detail = "memory", self._over_memory()
+        limits.remove_cgroups(self._groups)
         if os.WIFSIGNALED(status) and not self.detail:
             self.detail = f"ended by {signal.Signals(os.WTERMSIG(status)).name} from outside Bruk"
         self.detail = self.detail or self._commanded.detail
@@ -314,7 +320,6 @@ class Supervisor:
                 with contextlib.suppress(OSError):  # The log of this may lie on the same full disk.
                     print(f"cannot write how the run ended ({error}); trying again", flush=True)
                 time.sleep(TICK_S)
-        limits.remove_cgroup(self._cgroup)
 
 
 def exit_code(status: int) -> int:
