@@ -21,6 +21,7 @@ from bruk.model.errors import BrukError, Conflict, InvalidInput, Unauthenticated
 from bruk.model.policy import AGENTS, GATEWAYS, Policy
 from bruk.model.tenant import Actor
 from bruk.store import money
+from bruk.wire import words
 from bruk.wire.codec import explain
 from bruk.wire.problem import Problem, problem_of
 
@@ -84,7 +85,7 @@ class Guard:
             Forbidden: it may not.
         """
         route = request.scope["route"]
-        what = (route.endpoint.__doc__ or route.path).strip().splitlines()[0].rstrip(".")
+        what = (route.endpoint.__doc__ or route.path).strip().splitlines()[0].split(". ")[0].rstrip(".")
         if request.method == "GET":
             self.policy.admit(actor, what)
             return
@@ -216,10 +217,7 @@ def install_errors(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(_request: Request, error: RequestValidationError) -> Response:
-        faults = "; ".join(
-            f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in error.errors()[:3]
-        )
-        return problem(problem_of(InvalidInput(faults)))
+        return problem(problem_of(InvalidInput(words.explain(error.errors()))))
 
     @app.exception_handler(ValidationError)
     async def _shape(_request: Request, error: ValidationError) -> Response:

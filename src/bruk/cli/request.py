@@ -1,17 +1,26 @@
 """Request bodies from options, with faults said in the words of the command line."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from bruk.cli.quantity import show_duration, show_eur, show_size
 from bruk.model.errors import InvalidInput
-from bruk.model.name import check_name
-from bruk.wire import codec
-from bruk.wire.fields import Country, Name, ProjectId
+from bruk.wire import words
 
 B = TypeVar("B", bound=BaseModel)
+# Fields whose option has another name.
+_OPTIONS = {"life_ms": "--for", "grid_zone": "--zone", "pue_milli": "--pue", "amount_microeur": "the amount"}
+# How a limit is written, by the unit at the end of a field's name.
+_SHOWN: dict[str, Callable[[int], str]] = {
+    "_ms": show_duration,
+    "_s": lambda seconds: show_duration(seconds * 1000),
+    "_bytes": show_size,
+    "_microeur": lambda amount: f"{show_eur(amount)} EUR",
+    "_milli": lambda thousandths: f"{thousandths / 1000:g}",
+}
 
 
 def built(shape: type[B], *, null: Iterable[str] = (), **values: Any) -> B:
@@ -31,33 +40,24 @@ def built(shape: type[B], *, null: Iterable[str] = (), **values: Any) -> B:
 
 
 def in_words(error: ValidationError) -> str:
-    """The faults of a request for people: what a name is made of, not the expression that it failed."""
-    for fault in error.errors(include_url=False):
-        what = ".".join(str(part) for part in fault["loc"] if part != "spec")
-        given = fault["input"]
-        match fault.get("ctx", {}).get("pattern"):
-            case None:
-                continue
-            case pattern if pattern == _pattern(Name):
-                return _not_a_name(given, what)
-            case pattern if pattern == _pattern(ProjectId):
-                return f"{what} {given!r} is no project; write it as tenant/name"
-            case pattern if pattern == _pattern(Country):
-                return f"{what} {given!r} is no country; write the two letters of ISO 3166, like FR"
-    return codec.explain(error).replace("spec.", "")
+    """The faults of a request as the command line speaks: its options, and quantities with their units."""
+    return words.explain(error.errors(include_url=False), _where, _bound)
 
 
-def _pattern(text: Any) -> object:
-    """The expression that an annotated text must match."""
-    return text.__metadata__[0].pattern
+def _where(parts: Iterable[int | str]) -> str:
+    found = [str(part) for part in parts if part != "spec"]
+    if not found:
+        return ""
+    *outer, last = found
+    if option := _OPTIONS.get(last):
+        return option
+    unit = next((unit for unit in _SHOWN if last.endswith(unit)), "")
+    return words.place([*outer, last.removesuffix(unit).replace("_", " ")])
 
 
-def _not_a_name(given: str, what: str) -> str:
-    try:
-        check_name(given, what)
-    except InvalidInput as error:
-        return error.message
-    raise AssertionError("both check the same expression")
+def _bound(field: str, limit: Any) -> str:
+    show = next((show for unit, show in _SHOWN.items() if field.endswith(unit)), None)
+    return show(limit) if show is not None and isinstance(limit, int) else words.plain_bound(field, limit)
 
 
 def milli(text: str, what: str) -> int:

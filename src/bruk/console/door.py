@@ -25,6 +25,7 @@ from bruk.control.control import Control
 from bruk.model.errors import BrukError, ErrorKind, Forbidden, InvalidInput, Unauthenticated
 from bruk.model.policy import ADMINS, OVERSEERS, READERS, WORKERS, Policy, Who, who
 from bruk.model.tenant import Actor
+from bruk.wire import words
 from bruk.wire.codec import explain
 from bruk.wire.problem import HTTP_STATUS
 
@@ -169,8 +170,7 @@ async def _bound_body(request: Request) -> None:
 
 
 def _explained(error: RequestValidationError) -> InvalidInput:
-    faults = [f"{fault['loc'][-1]}: {fault['msg']}" for fault in error.errors()[:3]]
-    return InvalidInput("; ".join(faults))
+    return InvalidInput(words.explain(error.errors()))
 
 
 def problem(request: Request, error: BrukError) -> Response:

@@ -12,6 +12,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from bruk.model.errors import InvalidInput
 from bruk.model.workload import EndpointSpec, JobSpec, Workload, WorkloadKind
+from bruk.wire import words
 
 T = TypeVar("T")
 B = TypeVar("B", bound=BaseModel)
@@ -83,8 +84,4 @@ def body(shape: type[B], **values: object) -> B:
 
 def explain(error: ValidationError) -> str:
     """The first few faults of a validation error as one line for people."""
-    faults = [
-        f"{'.'.join(str(part) for part in fault['loc']) or 'body'}: {fault['msg']}"
-        for fault in error.errors(include_url=False, include_input=False)[:3]
-    ]
-    return "; ".join(faults)
+    return words.explain(error.errors(include_url=False))

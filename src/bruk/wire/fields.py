@@ -14,13 +14,17 @@ from bruk.model.egress import parse
 from bruk.model.errors import InvalidInput
 from bruk.model.name import DISPLAY_NAME_LENGTH_MAX, NAME_PATTERN
 
+# How names of things are written; ``words`` says of each what it asks for.
+PROJECT_ID = r"^[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?/[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?$"
+NODE_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,199}$"
+COUNTRY = r"^[A-Z]{2}$"
+GRID_ZONE = r"^[A-Z0-9-]{2,20}$"
+IDENTIFIER = r"^[A-Za-z0-9_./:-]{1,200}$"
+ENV_NAME = r"^[A-Za-z_][A-Za-z0-9_]{0,127}$"
+DIGEST = "^[0-9a-f]{64}$"
+
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
-ProjectId = Annotated[
-    str,
-    StringConstraints(
-        pattern=r"^[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?/[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?$"
-    ),
-]
+ProjectId = Annotated[str, StringConstraints(pattern=PROJECT_ID)]
 
 
 def printed(text: str) -> str:
@@ -108,13 +112,14 @@ Flag = Annotated[bool, Field(strict=True)]
 LABEL_LENGTH_MAX = 200  # [characters]
 Label = Annotated[str, StringConstraints(max_length=LABEL_LENGTH_MAX), AfterValidator(label)]
 # It stands in addresses and on command lines, as names of hosts do.
-NodeName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,199}$")]
-Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+NodeName = Annotated[str, StringConstraints(pattern=NODE_NAME)]
+Country = Annotated[str, StringConstraints(pattern=COUNTRY)]
+GridZone = Annotated[str, StringConstraints(pattern=GRID_ZONE)]
 ShortText = Annotated[str, StringConstraints(max_length=2000), AfterValidator(printed)]
-Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_./:-]{1,200}$")]
+Identifier = Annotated[str, StringConstraints(pattern=IDENTIFIER)]
 # In the one spelling that ``model.egress`` gives it.
 Destination = Annotated[str, StringConstraints(max_length=300), AfterValidator(_destination)]
-EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
+EnvName = Annotated[str, StringConstraints(pattern=ENV_NAME)]
 Microeur = Annotated[int, Field(strict=True, ge=0, le=10**15)]
 # A million euros for a device-hour or a million tokens; far above any, and low enough that no amount
 # of one entry leaves the exact integers.

@@ -24,6 +24,7 @@ from bruk.wire.fields import (
     DisplayName,
     EnvName,
     Flag,
+    GridZone,
     Identifier,
     Microeur,
     Millis,
@@ -54,7 +55,7 @@ class SiteBody(Shape):
 
     name: Name
     country: Country
-    grid_zone: Annotated[str, StringConstraints(pattern=r"^[A-Z0-9-]{2,20}$")]
+    grid_zone: GridZone
     display_name: DisplayName = ""
     operator: DisplayName = ""
     pue_milli: Annotated[int, Field(strict=True, ge=1000, le=10_000)] = 1500
