@@ -161,7 +161,8 @@ class _Reading:
             rest = file.read(2 * tarfile.RECORDSIZE)
             if rest.strip(b"\0") or file.read(1):
                 raise self._damaged("something stands behind its end")
-            if (offset + len(rest)) % tarfile.RECORDSIZE:
+            # Two empty blocks end an archive.
+            if len(rest) < 2 * tarfile.BLOCKSIZE or (offset + len(rest)) % tarfile.RECORDSIZE:
                 raise self._damaged("it was cut off")
 
     def _damaged(self, what: str) -> BackupDamaged:
