@@ -70,9 +70,8 @@ async def events(
 async def _events(control: Control, secret: str, workload: str) -> AsyncGenerator[str, None]:
     version = control.changes.version
     actor = await run_in_threadpool(access.actor_of, control, secret, active=False)
+    # What was written between the page and its stream counts as grown: the page asks for it from where it is.
     watched = Watched(control, actor, workload) if workload else None
-    if watched is not None:
-        await run_in_threadpool(watched.grown)
     yield "retry: 2000\n\n"
     while not control.changes.closed:
         newest = await control.changes.wait_past(version, WATCH_MS if watched else PERIOD_MS)
