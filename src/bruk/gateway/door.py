@@ -91,7 +91,7 @@ class Line(asyncio.Protocol):
         self._waiting: deque[Exchange] = deque()
         self._head_bytes = 0
         self._url, self._headers = b"", dict[bytes, bytes]()
-        self._in_head = self._broken = self._deaf = self._reading = False
+        self._in_head = self._broken = self._deaf = self._reading = self.full = False
         self._writable: asyncio.Future[None] | None = None
         self._ends_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -139,23 +139,17 @@ class Line(asyncio.Protocol):
                 )
 
     def pause_writing(self) -> None:
-        if self._writable is None:
-            self._writable = self._door.loop.create_future()
+        self.full = True
 
     def resume_writing(self) -> None:
-        writable, self._writable = self._writable, None
-        if writable is not None and not writable.done():
-            writable.set_result(None)
+        self.full = False
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_result(None)
 
     def close_if_idle(self) -> None:
         """Close it unless a request is being served; then its answer is the last."""
         if self._now is None:
             self._transport.close()
-
-    def gone(self) -> None:
-        """The client of the request that was served has gone."""
-        if not self._transport.is_closing():
-            self._transport.abort()
 
     def abort(self) -> None:
         """Close it at once."""
@@ -211,8 +205,12 @@ class Line(asyncio.Protocol):
             self._transport.write(data)
 
     async def drained(self) -> None:
-        if self._writable is not None:
-            await asyncio.shield(self._writable)
+        while self.full:
+            self._writable = self._door.loop.create_future()
+            try:
+                await self._writable
+            finally:
+                self._writable = None
         if self._broken:
             raise ConnectionResetError("the client has gone")
 
@@ -229,12 +227,12 @@ class Line(asyncio.Protocol):
         self._now = None
         if not keep or self._door.closing:
             self._transport.close()
-        elif self._waiting:
+            return
+        self.read_on(True)  # The next request's body, or the next request.
+        if self._waiting:
             self._begin(self._waiting.popleft())
-        else:
-            self.read_on(True)
-            if not self._in_head:
-                self._give(IDLE_S)
+        elif not self._in_head:
+            self._give(IDLE_S)
 
     def date(self) -> bytes:
         return self._door.date()
@@ -295,8 +293,6 @@ class Line(asyncio.Protocol):
 async def _served(serve: Serve, exchange: Exchange, line: Line) -> None:
     try:
         await serve(exchange)
-    except ConnectionResetError:
-        line.gone()
     except BaseException:
         line.abort()
         raise

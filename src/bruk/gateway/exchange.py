@@ -40,13 +40,23 @@ AHEAD_BYTES_MAX = 64 * 1024
 
 
 class Wire(Protocol):
-    """The client's connection, as an exchange uses it."""
+    """The client's connection, as an exchange uses it.
+
+    Attributes:
+        full: the client reads slowly, so that what is written is kept here.
+    """
+
+    full: bool
 
     def write(self, data: bytes) -> None:
         """Hand bytes to the kernel, or keep them until it takes them."""
 
     async def drained(self) -> None:
-        """Wait while the client reads slowly; raises ConnectionResetError when it has gone."""
+        """Wait until it is full no more.
+
+        Raises:
+            ConnectionResetError: the client has gone.
+        """
 
     def read_on(self, wanted: bool) -> None:
         """Go on reading from the client, or not."""
@@ -222,12 +232,17 @@ class Exchange:
         return b"".join(lines)
 
     async def write(self, data: bytes) -> None:
-        """Send a part of the answer; waits while the client reads slowly."""
-        if self._lost:
+        """Send a part of the answer; waits while the client reads slowly.
+
+        Raises:
+            TimeoutError: it reads nothing at all.
+            ConnectionResetError: it has gone.
+        """
+        if self._lost or not data:
             return
-        if data:
-            self._wire.write(self._part(data))
-            await self._wire.drained()
+        self._wire.write(self._part(data))
+        if self._wire.full:
+            await self._drained()
 
     async def end(self, data: bytes = b"") -> None:
         """Send the last part."""
@@ -239,10 +254,14 @@ class Exchange:
     def _part(self, data: bytes) -> bytes:
         return b"%x\r\n%s\r\n" % (len(data), data) if self._chunked else data
 
+    async def _drained(self) -> None:
+        async with asyncio.timeout(self._limits.idle_s):
+            await self._wire.drained()
+
     async def _end(self) -> None:
-        with suppress(ConnectionResetError, TimeoutError):
-            async with asyncio.timeout(self._limits.idle_s):
-                await self._wire.drained()
+        if self._wire.full:
+            with suppress(ConnectionResetError, TimeoutError):
+                await self._drained()
         self._done = True
         self._wire.ended(self._keep and not self._lost)
 

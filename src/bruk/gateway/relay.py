@@ -89,8 +89,8 @@ class _Passage:
             self._ticket.cut_reason = self._ticket.cut_reason or "shutting_down"
             _taken_back()
             status, refusal = self._cut()
-        except TimeoutError:
-            # The client does not read; what is left of its answer is not waited for.
+        except (TimeoutError, ConnectionResetError):
+            # The client does not read, or has gone; what is left of its answer is not waited for.
             status = CLIENT_GONE
         except UpstreamFailed as error:
             self._note(error)
@@ -187,14 +187,9 @@ class _Passage:
         parts, part = await self._begin(take)
         async with aclosing(parts):
             await self._exchange.start(200, b"text/event-stream; charset=utf-8", _STREAM_HEADERS)
-            if part:
-                await self._pass_on(part)
-            async for part in parts:
-                await self._pass_on(part)
-
-    async def _pass_on(self, part: bytes) -> None:
-        async with asyncio.timeout(self._relay.limits.idle_s):
             await self._exchange.write(part)
+            async for part in parts:
+                await self._exchange.write(part)
 
     async def _parts(self, answer: Answer) -> AsyncGenerator[bytes, None]:
         """The stream in translated parts, as they come.

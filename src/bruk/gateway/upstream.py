@@ -145,7 +145,6 @@ class Upstream:
         except BaseException:
             self._done(replica)
             if connection is not None:
-                connection.finish()
                 connection.close()
             raise
         return Answer(self, replica, connection)

@@ -49,7 +49,7 @@ class Connection(asyncio.Protocol):
         self.content_type = ""
         self.usable = False
         self._loop = loop
-        self._transport: asyncio.Transport | None = None
+        self._transport: Any = None
         self._parser: Any = None
         self._waiter: asyncio.Future[None] | None = None
         self._parts: deque[bytes] = deque()
@@ -69,7 +69,6 @@ class Connection(asyncio.Protocol):
             first_byte_s: how long the answer's head may take [s].
             idle_s: how long it may be silent from then on [s].
         """
-        assert self._transport is not None, "a connection that is used was made"
         self._parser = httptools.HttpResponseParser(self)
         self.status, self.content_type, self.usable = 0, "", False
         self._head_done = self._complete = self._bounded = False
@@ -123,10 +122,9 @@ class Connection(asyncio.Protocol):
 
     def finish(self) -> bool:
         """Give the answer up; whether the connection may be used again. What is not, is closed."""
-        self._stop_timer()
-        self._parts.clear()
-        self._ahead_bytes = 0
-        if self.usable and self._complete and not self._failure:
+        if self.usable and self._complete and not self._paused:
+            self._parts.clear()
+            self._ahead_bytes = 0
             return True
         self.close()
         return False
@@ -134,16 +132,17 @@ class Connection(asyncio.Protocol):
     def close(self) -> None:
         """Close the connection at once."""
         self.usable = False
-        if self._transport is not None:
-            self._transport.abort()
+        self._stop_timer()
+        self._transport.abort()
 
     def _taken(self) -> bytes:
         parts = self._parts
         data = parts.popleft() if len(parts) == 1 else b"".join(parts)
         parts.clear()
         self._ahead_bytes = 0
-        if self._paused and self._transport is not None and not self._transport.is_closing():
+        if self._paused and not self._transport.is_closing():
             self._paused = False
+            self._heard_at = self._loop.time()  # It was not listened to.
             self._transport.resume_reading()
         return data
 
@@ -161,9 +160,7 @@ class Connection(asyncio.Protocol):
     # The way in.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
-        self._transport = transport  # type: ignore[assignment]
-        self._paused = False
+        self._transport, self._paused = transport, False
 
     def data_received(self, data: bytes) -> None:
         if self._complete:
@@ -171,17 +168,22 @@ class Connection(asyncio.Protocol):
             self.close()
             return
         self._heard_at = self._loop.time()
-        if not self._head_done:
+        in_head = not self._head_done
+        if in_head:
             self._head_bytes += len(data)
-            if self._head_bytes > HEAD_BYTES_MAX + len(data):
-                self._fail("its head is too long")
-                return
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._fail(type(error).__name__)
-        except UpstreamFailed as error:
-            self._fail(error.message)
+        if self._failure:
+            self.close()
+        elif not self._head_done:
+            if self._head_bytes > HEAD_BYTES_MAX:
+                self._fail("its head is too long")
+        elif in_head and not self._complete:
+            self._stop_timer()
+            self._silent_s = self._idle_s
+            self._timer = self._loop.call_later(self._silent_s, self._silence)
         self._wake()
 
     def eof_received(self) -> bool:
@@ -204,11 +206,13 @@ class Connection(asyncio.Protocol):
         self._wake()
 
     def _silence(self) -> None:
-        left_s = self._heard_at + self._silent_s - self._loop.time()
-        if left_s > 0 or self._paused:
-            self._timer = self._loop.call_later(max(left_s, 0.01), self._silence)
-            return
-        self._fail("it was silent for too long")
+        now = self._loop.time()
+        if self._paused:
+            self._heard_at = now  # It is not listened to.
+        if now < self._heard_at + self._silent_s:
+            self._timer = self._loop.call_at(self._heard_at + self._silent_s, self._silence)
+        else:
+            self._fail("it was silent for too long")
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -224,29 +228,30 @@ class Connection(asyncio.Protocol):
         elif name in (b"content-length", b"transfer-encoding"):
             self._bounded = True
         elif name == b"content-encoding" and value.lower() != b"identity":
-            raise UpstreamFailed("it encoded its answer, which nobody asked for")
+            self._failure = self._failure or "it encoded its answer, which nobody asked for"
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
         if status < 200:
             if status == 101:
-                raise UpstreamFailed("it changed the protocol")
+                self._failure = "it changed the protocol"
             self._bounded = False
+            return
+        if self._failure:
             return
         self.status = status
         self._head_done = True
-        self._silent_s = self._idle_s
 
     def on_body(self, body: bytes) -> None:
         self._parts.append(body)
         self._ahead_bytes += len(body)
-        if self._ahead_bytes > _AHEAD_BYTES_MAX and not self._paused and self._transport is not None:
+        if self._ahead_bytes > _AHEAD_BYTES_MAX and not self._paused:
             self._paused = True
             self._transport.pause_reading()
 
     def on_message_complete(self) -> None:
-        if not self._head_done:
-            return  # An answer of the hundreds, before the real one.
+        if self._failure or not self._head_done:
+            return  # An answer that is not taken, or one of the hundreds, before the real one.
         self._complete = True
         self.usable = bool(self._parser.should_keep_alive()) and self._bounded
         self._stop_timer()
