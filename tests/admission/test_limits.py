@@ -4,14 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bruk.admission import Limiter, Limits, RateLimited
+from bruk.admission import Limiter, RateLimited
+from bruk.model.tenant import RateLimits
 
 MINUTE_MS = 60_000
 
 
 def limited(**limits):
     limiter = Limiter()
-    limiter.allow("key", Limits(**limits), 0)
+    limiter.allow("key", RateLimits(**limits), 0)
     return limiter
 
 
@@ -89,7 +90,7 @@ def test_concurrency_is_freed_by_the_end_and_ends_once():
 
 def test_a_refusal_by_the_project_takes_nothing_from_the_key():
     limiter = limited(requests_per_minute=2)
-    limiter.allow("project", Limits(tokens_per_minute=10), 0)
+    limiter.allow("project", RateLimits(tokens_per_minute=10), 0)
     for _ in range(5):
         with pytest.raises(RateLimited, match="project"):
             limiter.begin("big", ("key", "project"), 11, 0)
@@ -111,7 +112,7 @@ def test_a_clock_that_steps_back_gives_nothing_away():
 def test_setting_the_same_limits_again_refills_nothing():
     limiter = limited(requests_per_minute=1)
     limiter.begin("a", ("key",), 1, 0)
-    limiter.allow("key", Limits(requests_per_minute=1), 0)
+    limiter.allow("key", RateLimits(requests_per_minute=1), 0)
     with pytest.raises(RateLimited):
         limiter.begin("b", ("key",), 1, 0)
 
@@ -122,3 +123,41 @@ def test_nobody_elses_limit_counts():
     with pytest.raises(RateLimited, match="never") as error:
         limiter.begin("b", ("key",), 1, 0)
     assert error.value.retry_after_ms is None
+
+
+def test_another_rate_goes_on_from_what_was_left():
+    limiter = limited(requests_per_minute=4)
+    for name in "abc":
+        limiter.begin(name, ("key",), 1, 0)
+    limiter.allow("key", RateLimits(requests_per_minute=100), 0)
+    limiter.begin("d", ("key",), 1, 0)
+    with pytest.raises(RateLimited):
+        limiter.begin("e", ("key",), 1, 0)
+    limiter.allow("key", RateLimits(requests_per_minute=1), MINUTE_MS)
+    limiter.begin("e", ("key",), 1, MINUTE_MS)
+    with pytest.raises(RateLimited):
+        limiter.begin("f", ("key",), 1, MINUTE_MS)
+
+
+def test_who_is_not_named_any_more_is_not_limited_and_what_runs_is_still_counted():
+    limiter = limited(concurrent=1)
+    limiter.begin("a", ("key",), 1, 0)
+    limiter.allow_only({"other": RateLimits(concurrent=1)}, 0)
+    limiter.begin("b", ("key",), 1, 0)
+    limiter.allow_only({"key": RateLimits(concurrent=2)}, 0)
+    assert limiter.running("key") == 2
+    limiter.end("a", 1, 0)
+    limiter.allow_only({}, 0)
+    limiter.end("b", 1, 0)
+    limiter.allow_only({}, 0)
+    assert limiter.running("key") == 0
+
+
+def test_what_is_left_is_that_of_the_tightest():
+    limiter = limited(requests_per_minute=60, tokens_per_minute=600)
+    limiter.allow("project", RateLimits(requests_per_minute=6000), 0)
+    limiter.begin("a", ("key", "project"), 100, 0)
+    left = limiter.standing(("key", "project"), 0)
+    assert (left["requests"].per_minute, left["requests"].left, left["requests"].full_in_ms) == (60, 59, 1000)
+    assert (left["tokens"].left, left["tokens"].full_in_ms) == (500, 10_000)
+    assert limiter.standing(("nobody",), 0) == {}

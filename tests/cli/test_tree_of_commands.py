@@ -16,7 +16,7 @@ node ls; node drain; node undrain; tenant add; tenant ls; tenant show;
 tenant set; access request; access ls; access show; access approve; access end; access demand;
 user add; user ls; user disable; user enable; user login-link; token ls; token end; token rotate;
 site token; gateway add; gateway ls; gateway token; project add; project ls; project set;
-secret set; secret ls; secret rm; key create; key ls;
+limit set; limit show; secret set; secret ls; secret rm; key create; key ls;
 key expire;
 key disable; key rotate; price set; price ls; budget set; budget show; data put; data ls; data get; data rm;
 model ls; model show; model gate;

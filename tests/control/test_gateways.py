@@ -12,10 +12,11 @@ from bruk.control.spending import spending
 from bruk.model.errors import Forbidden
 from bruk.model.ledger import LedgerEntry
 from bruk.model.switch import HoldScope
+from bruk.model.tenant import RateLimits
 from bruk.seal import SignedDocument, verify_document, verify_export
 from bruk.store import money, records
 from bruk.wire.gateway import LEASE_KIND, Lease
-from bruk.wire.requests import BudgetBody, KeyChange
+from bruk.wire.requests import BudgetBody, KeyChange, ProjectChange, RateLimitsBody, TenantChange
 
 from .world import TOKEN_PRICE_MICROEUR, Gateway, World
 
@@ -370,3 +371,36 @@ def test_what_a_gateway_served_counts_as_a_use_of_the_key(world: World) -> None:
     gateway.sync()
     (found,) = [item for item in access.keys(world.control, world.operator, "acme/lab") if item.id == key]
     assert found.last_used_at_ms == world.clock.now_ms() - 10
+
+
+def test_limits_are_in_the_lease_and_what_is_left_out_of_a_change_stays(
+    world: World, gateway: Gateway
+) -> None:
+    key, _ = world.key("acme/lab")
+    assert gateway.sync().limits == {}
+    control, operator = world.control, world.operator
+    tenancy.change_tenant(control, operator, "acme", TenantChange(limits=RateLimitsBody(concurrent=9)))
+    limits = RateLimitsBody(requests_per_minute=60, tokens_per_minute=1000)
+    tenancy.change_project(control, operator, "acme/lab", ProjectChange(limits=limits))
+    access.change_key(control, operator, key, KeyChange(limits=RateLimitsBody(concurrent=2)))
+    expected = {
+        "tenant acme": RateLimits(concurrent=9),
+        "project acme/lab": RateLimits(60, 1000),
+        f"key {key}": RateLimits(concurrent=2),
+    }
+    assert gateway.sync().limits == expected
+    tenancy.change_project(
+        control, operator, "acme/lab", ProjectChange(limits=RateLimitsBody(tokens_per_minute=None))
+    )
+    assert gateway.sync().limits == {**expected, "project acme/lab": RateLimits(60)}
+
+
+def test_gateways_that_live_share_a_limit(world: World, gateway: Gateway) -> None:
+    limits = RateLimitsBody(requests_per_minute=61, concurrent=1)
+    tenancy.change_project(world.control, world.operator, "acme/lab", ProjectChange(limits=limits))
+    other = world.add_gateway("gw2", "borlange")
+    assert gateway.sync().limits["project acme/lab"] == RateLimits(61, None, 1)
+    assert other.sync().limits["project acme/lab"] == RateLimits(30, None, 1)
+    assert gateway.sync().limits["project acme/lab"] == RateLimits(30, None, 1)
+    world.clock.advance(gateways.LEASE_MS)
+    assert gateway.sync().limits["project acme/lab"] == RateLimits(61, None, 1), "the other one is gone"

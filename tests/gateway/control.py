@@ -33,6 +33,7 @@ class Control:
         self.keys: list[dict[str, Any]] = []
         self.projects: list[dict[str, Any]] = []
         self.models: list[dict[str, Any]] = []
+        self.limits: dict[str, dict[str, Any]] = {}
         self.ledger: dict[tuple[str, int], UsageRecord] = {}
         self.received = 0
         self.acknowledgements: list[Any] = []
@@ -99,6 +100,7 @@ class Control:
             "keys": self.keys,
             "projects": self.projects,
             "models": self.models,
+            "limits": self.limits,
             "settled_through_seq": through,
         }
         Lease.model_validate(body)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bruk.admission import Limiter
 from bruk.gateway.account import Accounts
 from bruk.gateway.admit import Admission
 from bruk.gateway.lease import LeaseHolder
@@ -68,7 +69,9 @@ class Door:
         self.clock = TwoClocks(wall_ms)
         ring = Keyring.of([KEY.public_key])
         self.leases = LeaseHolder("gw1", "essonne", ring, self.clock, folder / "epoch", 60_000)
-        self.admission = Admission(self.leases, Traffic("gw1", "essonne", 10), Accounts())
+        self.admission = Admission(
+            self.leases, Traffic("gw1", "essonne", 10), Accounts(), Limiter(), self.clock
+        )
 
     def lets_in(self, secret: str) -> bool:
         try:

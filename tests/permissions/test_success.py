@@ -123,7 +123,7 @@ def test_a_sites_load_is_that_of_the_runs_one_may_see(fresh: House, who: str) ->
 @pytest.mark.parametrize("who", ["operator", "auditor", "acme admin", "acme key"])
 def test_keys_are_listed_made_changed_and_rotated_without_their_hashes(fresh: House, who: str) -> None:
     shown = {"id", "project", "name", "prefix", "created_at_ms", "expires_at_ms", "disabled"}
-    shown |= {"old_until_ms", "last_used_at_ms"}
+    shown |= {"old_until_ms", "last_used_at_ms", "limits"}
     keys = call(fresh, who, "GET", "/projects/acme/lab/keys").json()["items"]
     assert keys
     assert all(set(key) == shown for key in keys)

@@ -13,7 +13,7 @@ from bruk.admission.estimate import (
     request_bound,
 )
 from bruk.admission.euro import euros
-from bruk.admission.limits import Bucket, Limiter, Limits, RateLimited
+from bruk.admission.limits import Bucket, Limiter, RateLimited, Standing
 from bruk.admission.reserve import Budget, ReservationConflict, Settlement
 from bruk.admission.tariff import (
     NegativeQuantity,
@@ -29,7 +29,6 @@ __all__ = [
     "Budget",
     "JobEstimate",
     "Limiter",
-    "Limits",
     "NegativeQuantity",
     "PriceBook",
     "PriceConflict",
@@ -38,6 +37,7 @@ __all__ = [
     "RequestBound",
     "ReservationConflict",
     "Settlement",
+    "Standing",
     "amount_microeur",
     "bound_microeur",
     "euros",

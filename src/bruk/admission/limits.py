@@ -1,15 +1,17 @@
 """How often and how much: requests and tokens per minute, and how many at once.
 
-Limits apply to a key and to its project alike: a request passes only if every limit that it falls
+Limits apply to a key, its project and its tenant alike: a request passes only if every limit that it falls
 under lets it. Rates are token buckets in exact integers: a bucket holds a minute's worth, is full at
 first and refills evenly, so a burst after quiet can bring twice the limit into one minute, and the long
 run never exceeds the rate. Time is given by the caller and may stand still; a step back counts as
 standing still. It must never let a refused request use up part of another limit.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bruk.model.errors import BrukError, ErrorKind
+from bruk.model.tenant import RateLimits
 
 MS_PER_MINUTE = 60_000
 
@@ -23,21 +25,6 @@ class RateLimited(BrukError):
     def __init__(self, message: str, retry_after_ms: int | None, **detail: object) -> None:
         super().__init__(message, retry_after_ms=retry_after_ms, **detail)
         self.retry_after_ms = retry_after_ms
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one key or project may do; None means not limited.
-
-    Attributes:
-        requests_per_minute: also the most in one burst.
-        tokens_per_minute: prompt bound plus longest answer, corrected when the answer ends.
-        concurrent: requests that run at once.
-    """
-
-    requests_per_minute: int | None = None
-    tokens_per_minute: int | None = None
-    concurrent: int | None = None
 
 
 @dataclass(slots=True)
@@ -79,34 +66,63 @@ class Bucket:
         """Take units out; negative ones are put back, and never over the brim."""
         self.level = min(self.per_minute * MS_PER_MINUTE, self.level - units * MS_PER_MINUTE)
 
+    @property
+    def full_in_ms(self) -> int:
+        """How long until it is full, if nobody draws from it [ms]; 0 for one that lets nothing in."""
+        missing = self.per_minute * MS_PER_MINUTE - self.level
+        return -(-missing // self.per_minute) if self.per_minute else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a rate stands.
+
+    Attributes:
+        per_minute: the rate.
+        left: what may be drawn now.
+        full_in_ms: how long until all of it may [ms].
+    """
+
+    per_minute: int
+    left: int
+    full_in_ms: int
+
 
 @dataclass(slots=True)
 class _Meter:
-    limits: Limits
+    limits: RateLimits
     requests: Bucket | None
     tokens: Bucket | None
     running: set[str] = field(default_factory=set)
 
 
 class Limiter:
-    """The limits of many subjects (keys and projects), by name."""
+    """The limits of many subjects (keys, projects, tenants), by name."""
 
     def __init__(self) -> None:
         self._meters: dict[str, _Meter] = {}
         self._running: dict[str, tuple[tuple[str, ...], int]] = {}
 
-    def allow(self, subject: str, limits: Limits, now_ms: int) -> None:
-        """Set what a subject may do. The same limits again change nothing; a new rate starts full."""
+    def allow(self, subject: str, limits: RateLimits, now_ms: int) -> None:
+        """Set what a subject may do. A first rate starts full; another one goes on from what was left, so
+        that changing it to and fro gives nothing away."""
         meter = self._meters.get(subject)
-        if meter is not None and meter.limits == limits:
+        if meter is None:
+            meter = self._meters[subject] = _Meter(limits, None, None)
+        elif meter.limits == limits:
             return
-        rpm, tpm = limits.requests_per_minute, limits.tokens_per_minute
-        self._meters[subject] = _Meter(
-            limits,
-            None if rpm is None else Bucket.full(rpm, now_ms),
-            None if tpm is None else Bucket.full(tpm, now_ms),
-            meter.running if meter is not None else set(),
-        )
+        meter.limits = limits
+        meter.requests = _changed(meter.requests, limits.requests_per_minute, now_ms)
+        meter.tokens = _changed(meter.tokens, limits.tokens_per_minute, now_ms)
+
+    def allow_only(self, limits: Mapping[str, RateLimits], now_ms: int) -> None:
+        """Set what these subjects may do, and limit no other any more."""
+        for subject in self._meters.keys() - limits.keys():
+            self.allow(subject, RateLimits(), now_ms)
+            if not self._meters[subject].running:
+                del self._meters[subject]
+        for subject, allowed in limits.items():
+            self.allow(subject, allowed, now_ms)
 
     def begin(self, request: str, subjects: tuple[str, ...], tokens: int, now_ms: int) -> None:
         """Let a request begin under all limits of its subjects, or refuse it and change nothing.
@@ -123,6 +139,8 @@ class Limiter:
         if request in self._running:
             return
         meters = [(name, self._meters[name]) for name in subjects if name in self._meters]
+        if not meters:
+            return
         for name, meter in meters:
             _check(name, meter, tokens, now_ms)
         for _, meter in meters:
@@ -140,7 +158,9 @@ class Limiter:
         """
         subjects, reserved = self._running.pop(request, ((), 0))
         for name in subjects:
-            meter = self._meters[name]
+            meter = self._meters.get(name)
+            if meter is None:
+                continue
             meter.running.discard(request)
             if meter.tokens is not None:
                 meter.tokens.refill(now_ms)
@@ -150,6 +170,30 @@ class Limiter:
         """How many requests of a subject run."""
         meter = self._meters.get(subject)
         return len(meter.running) if meter is not None else 0
+
+    def standing(self, subjects: tuple[str, ...], now_ms: int) -> dict[str, Standing]:
+        """What is left of the tightest rate of each kind, ``requests`` and ``tokens``, where there is one."""
+        found: dict[str, Standing] = {}
+        for meter in [self._meters[name] for name in subjects if name in self._meters]:
+            for kind, bucket in (("requests", meter.requests), ("tokens", meter.tokens)):
+                if bucket is None:
+                    continue
+                bucket.refill(now_ms)
+                here = Standing(bucket.per_minute, max(0, bucket.level // MS_PER_MINUTE), bucket.full_in_ms)
+                if kind not in found or here.left < found[kind].left:
+                    found[kind] = here
+        return found
+
+
+def _changed(bucket: Bucket | None, per_minute: int | None, now_ms: int) -> Bucket | None:
+    if per_minute is None:
+        return None
+    if bucket is None:
+        return Bucket.full(per_minute, now_ms)
+    bucket.refill(now_ms)
+    bucket.per_minute = per_minute
+    bucket.draw(0)
+    return bucket
 
 
 def _check(name: str, meter: _Meter, tokens: int, now_ms: int) -> None:

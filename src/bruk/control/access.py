@@ -227,14 +227,18 @@ def create_key(control: Control, actor: Actor, project: str, body: KeyBody) -> t
 
 
 def change_key(control: Control, actor: Actor, key_id: str, body: KeyChange) -> ApiKey:
-    """Disable a key, or move its end; gateways hear of it at once."""
+    """Disable a key, move its end, or limit it; gateways hear of it at once."""
+    fields = body.model_dump(exclude_unset=True)
     with control.read() as connection:
         project = people.get_key(connection, key_id).project
     tenant = project.split("/", 1)[0]
     authorise.read(actor, tenant, project, "key", key_id)
-    with control.change(actor, "key.change", key_id, **body.model_dump(exclude_unset=True)) as change:
+    with control.change(actor, "key.change", key_id, **fields) as change:
         authorise.administer(actor, tenant, "change keys")
-        key = replace(people.get_key(change.connection, key_id), **body.model_dump(exclude_unset=True))
+        key = people.get_key(change.connection, key_id)
+        if "limits" in fields:
+            fields["limits"] = replace(key.limits, **fields["limits"])
+        key = replace(key, **fields)
         people.replace_key(change.connection, key)
     return key
 

@@ -8,7 +8,7 @@ more than that.
 from dataclasses import dataclass, replace
 
 from bruk.admission.tariff import PriceBook
-from bruk.control import meter
+from bruk.control import limits, meter
 from bruk.control.agents import sound_acknowledgement
 from bruk.control.control import Control
 from bruk.control.spending import left_microeur
@@ -127,6 +127,7 @@ def answer(control: Control, actor: Actor, version: int) -> GatewayAnswer:
             keys=_keys(connection, now_ms),
             projects=_projects(connection, row.name, site, now_ms, models),
             models=models,
+            limits=limits.parts(connection, row.name, now_ms),
             settled_through_seq=row.usage_seq,
         )
         places.replace_gateway(connection, replace(row, lease_until_ms=lease.until_ms))

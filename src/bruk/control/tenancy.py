@@ -39,6 +39,8 @@ def change_tenant(control: Control, actor: Actor, name: str, body: TenantChange)
         tenant = people.get_tenant(change.connection, name)
         if "residency" in fields:
             fields["residency"] = body.residency.value()
+        if "limits" in fields:
+            fields["limits"] = replace(tenant.limits, **fields["limits"])
         tenant = replace(tenant, **fields)
         people.replace_tenant(change.connection, tenant)
     return tenant
@@ -76,6 +78,8 @@ def change_project(control: Control, actor: Actor, project_id: str, body: Projec
         project = people.get_project(change.connection, project_id)
         if "residency" in fields:
             fields["residency"] = body.residency.value()
+        if "limits" in fields:
+            fields["limits"] = replace(project.limits, **fields["limits"])
         project = replace(project, **fields)
         people.replace_project(change.connection, project)
     return project

@@ -1,9 +1,9 @@
 """Who may do what, in a fixed order, from the lease alone.
 
 Before the body is read: the lease, the key, residency, holds. After: the model, holds on it, a replica
-where the project's law allows, a price, the budget. It must never await anything: between a check and
-what relies on it no newer lease can come. Look next at `account` for budgets, `traffic` for holds,
-`relay` for what follows.
+where the project's law allows, a price, the budget, limits on rates. It must never await anything: between
+a check and what relies on it no newer lease can come. Look next at `account` for budgets, `traffic` for
+holds, `relay` for what follows.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from bruk.admission import Quote, request_amount_microeur
+from bruk.admission import Limiter, Quote, RateLimited, Standing, request_amount_microeur
 from bruk.gateway.account import Accounts, Reservation, quote
 from bruk.gateway.lease import LeaseHolder
 from bruk.gateway.parse import Request
 from bruk.gateway.problem import Refusal
 from bruk.gateway.traffic import Ticket, Traffic
+from bruk.model.clock import Clock
 from bruk.model.ledger import Resource
-from bruk.wire.gateway import KeyGrant, ModelRoute, ProjectGrant, ReplicaRoute
+from bruk.wire.gateway import KeyGrant, ModelRoute, ProjectGrant, ReplicaRoute, subjects
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +61,14 @@ class Admitted:
 class Admission:
     """Decides on requests, from the lease in force, the holds and the accounts."""
 
-    def __init__(self, leases: LeaseHolder, traffic: Traffic, accounts: Accounts) -> None:
+    def __init__(
+        self, leases: LeaseHolder, traffic: Traffic, accounts: Accounts, limiter: Limiter, clock: Clock
+    ) -> None:
         self._leases = leases
         self._traffic = traffic
         self._accounts = accounts
+        self._limiter = limiter
+        self._clock = clock
 
     def identify(self, authorization: bytes) -> Caller:
         """Whose key this is, and that its project may be served at this site; called before the body is read.
@@ -122,7 +127,7 @@ class Admission:
 
         Raises:
             Refusal: ``lease_ended``, ``invalid_api_key``, ``residency``, ``held``, ``model_not_found``,
-                ``no_replica``, ``price_missing`` or ``insufficient_budget``.
+                ``no_replica``, ``price_missing``, ``insufficient_budget`` or ``rate_limited``.
         """
         caller = self._again(caller)
         model = self.model(caller, request.model)
@@ -149,6 +154,11 @@ class Admission:
         )
         bound_microeur = price_in.bound_microeur(tokens_in_max) + price_out.bound_microeur(tokens_out_max)
         reservation = self._accounts.reserve(caller.project.id, request_id, bound_microeur)
+        try:
+            self._limit(request_id, caller, tokens_in_max + tokens_out_max)
+        except Refusal:
+            reservation.release()
+            raise
         ticket.model = model.model
         return Admitted(
             caller=caller,
@@ -163,6 +173,27 @@ class Admission:
             reservation=reservation,
             at_ms=self._leases.now_ms(),
         )
+
+    def end(self, request_id: str, tokens: int) -> None:
+        """An admitted request has ended; its limits get back what it did not use of its bound."""
+        self._limiter.end(request_id, tokens, self._clock.monotonic_ms())
+
+    def standing(self, caller: Caller) -> dict[str, Standing]:
+        """What the caller's limits leave now (see `Limiter.standing`)."""
+        return self._limiter.standing(_subjects(caller), self._clock.monotonic_ms())
+
+    def _limit(self, request_id: str, caller: Caller, tokens: int) -> None:
+        try:
+            self._limiter.begin(request_id, _subjects(caller), tokens, self._clock.monotonic_ms())
+        except RateLimited as error:
+            limit, wait_ms = error.detail["limit"], error.retry_after_ms
+            never = wait_ms is None and limit != "concurrent"
+            raise Refusal(
+                "rate_limited",
+                error.message,
+                retry_after_s=None if never else max(1, -(-(wait_ms or 0) // 1000)),
+                limit=limit,
+            ) from None
 
     def _again(self, caller: Caller) -> Caller:
         self._leases.require()
@@ -215,3 +246,7 @@ class Admission:
 def _may_call(caller: Caller, model: ModelRoute) -> bool:
     tenant = caller.project.tenant
     return "*" in model.tenants or tenant in model.tenants or model.owner_project.split("/", 1)[0] == tenant
+
+
+def _subjects(caller: Caller) -> tuple[str, str, str]:
+    return subjects(caller.key.id, caller.project.id)

@@ -15,9 +15,10 @@ from urllib.parse import unquote
 
 import orjson
 
+from bruk.admission import Standing
 from bruk.gateway.admit import Caller
 from bruk.gateway.door import Serve
-from bruk.gateway.exchange import Exchange
+from bruk.gateway.exchange import Exchange, Headers
 from bruk.gateway.parse import Route, parse
 from bruk.gateway.problem import Refusal, refusal_of
 from bruk.gateway.relay import CLIENT_GONE
@@ -138,7 +139,10 @@ async def _infer(gateway: Gateway, exchange: Exchange, caller: Caller, route: Ro
     ticket = gateway.traffic.enter(caller.project.tenant)
     try:
         request = parse(route, await exchange.read_body())
-        admitted = gateway.admission.admit(exchange.request_id, caller, request, ticket)
+        try:
+            admitted = gateway.admission.admit(exchange.request_id, caller, request, ticket)
+        finally:
+            exchange.more = _limit_headers(gateway.admission.standing(caller))
         try:
             passage = asyncio.current_task()
             assert passage is not None, "a request is served in a task"
@@ -147,8 +151,22 @@ async def _infer(gateway: Gateway, exchange: Exchange, caller: Caller, route: Ro
             await gateway.relay.run(admitted, exchange, ticket)
         finally:
             admitted.reservation.release()
+            gateway.admission.end(exchange.request_id, ticket.tokens)
     finally:
         gateway.traffic.leave(ticket)
+
+
+def _limit_headers(standing: dict[str, Standing]) -> Headers:
+    """What the caller's limits leave, as OpenAI's API says it."""
+    headers: Headers = []
+    for kind, found in standing.items():
+        for what, value in (
+            ("limit", f"{found.per_minute}"),
+            ("remaining", f"{found.left}"),
+            ("reset", f"{found.full_in_ms}ms"),
+        ):
+            headers.append((f"x-ratelimit-{what}-{kind}".encode(), value.encode()))
+    return headers
 
 
 def _cut(ticket: Ticket, reason: str) -> None:

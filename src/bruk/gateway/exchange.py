@@ -73,6 +73,7 @@ class Exchange:
 
     Attributes:
         started: the answer has begun.
+        more: headers that its answer has beside its own.
         on_gone: called once when the client goes before the answer has ended.
     """
 
@@ -92,6 +93,7 @@ class Exchange:
         self.method = method
         self.path = path
         self.started = False
+        self.more: Headers = []
         self.on_gone: Callable[[], object] = lambda: None
         self._headers = headers
         self._wire = wire
@@ -227,7 +229,7 @@ class Exchange:
             b"HTTP/1.1 %d %s\r\ndate: %s\r\ncontent-type: %s\r\nx-request-id: %s\r\n"
             % (status, _REASONS[status], self._wire.date(), content_type, self.request_id.encode("ascii"))
         ]
-        lines += [b"%s: %s\r\n" % header for header in headers]
+        lines += [b"%s: %s\r\n" % header for header in (*headers, *self.more)]
         lines.append(b"\r\n" if self._keep else b"connection: close\r\n\r\n")
         return b"".join(lines)
 

@@ -31,6 +31,11 @@ CODES: dict[str, tuple[int, str, str]] = {
         "Usage cannot be recorded; the operator must free disk.",
     ),
     "too_many_requests": (429, "rate_limit_error", "Send the request again after the stated time."),
+    "rate_limited": (
+        429,
+        "rate_limit_error",
+        "Send the request again after the stated time, ask for fewer tokens, or have the limit raised.",
+    ),
     "body_too_large": (413, "invalid_request_error", "Send a shorter body."),
     "malformed_request": (400, "invalid_request_error", "Send HTTP/1.1."),
     "headers_too_large": (431, "invalid_request_error", "Send shorter headers."),
@@ -101,8 +106,8 @@ class Refusal(BrukError):
             headers.append((b"retry-after", str(self.retry_after_s).encode()))
         if self.status == 401:
             headers.append((b"www-authenticate", b"Bearer"))
-        if self.code == "price_missing":
-            # The official client repeats every 409; this one stays as it is until the operator acts.
+        if self.code == "price_missing" or (self.code == "rate_limited" and self.retry_after_s is None):
+            # The official client repeats every 409 and 429; these stay as they are until somebody acts.
             headers.append((b"x-should-retry", b"false"))
         return headers
 

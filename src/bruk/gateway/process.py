@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
+from bruk.admission import Limiter
 from bruk.gateway.account import Accounts
 from bruk.gateway.admit import Admission
 from bruk.gateway.app import serve
@@ -72,7 +73,8 @@ class Gateway:
         )
         self.accounts = Accounts()
         self.traffic = Traffic(name, site, self.limits.requests)
-        self.admission = Admission(self.leases, self.traffic, self.accounts)
+        self.limiter = Limiter()
+        self.admission = Admission(self.leases, self.traffic, self.accounts, self.limiter, clock)
         self.upstream = Upstream(self.limits, clock)
         self._control_url = control_url
         self._bearer = BearerFile(token, token_file)
@@ -95,6 +97,7 @@ class Gateway:
             bearer=self._bearer,
             leases=self.leases,
             accounts=self.accounts,
+            limiter=self.limiter,
             traffic=self.traffic,
             book=self.book,
             clock=self.clock,

@@ -245,6 +245,7 @@ class _Passage:
             return
         now_ms = self._relay.clock.now_ms()
         record = self._meter.record(self._exchange.request_id, self._replica, now_ms, status)
+        self._ticket.tokens = record.tokens_in + record.tokens_out
         if self._exchange.started or status == CLIENT_GONE:
             await self._relay.book.enter_later(record)
             return

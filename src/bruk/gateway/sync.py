@@ -16,6 +16,7 @@ import httpx
 import orjson
 from pydantic import ValidationError
 
+from bruk.admission import Limiter
 from bruk.gateway.account import Accounts
 from bruk.gateway.book import UsageBook
 from bruk.gateway.lease import LeaseHolder, LeaseRefused
@@ -47,6 +48,7 @@ class Sync:
         bearer: BearerFile,
         leases: LeaseHolder,
         accounts: Accounts,
+        limiter: Limiter,
         traffic: Traffic,
         book: UsageBook,
         clock: Clock,
@@ -57,6 +59,7 @@ class Sync:
         self._bearer = bearer
         self._leases = leases
         self._accounts = accounts
+        self._limiter = limiter
         self._traffic = traffic
         self._book = book
         self._clock = clock
@@ -189,6 +192,7 @@ class Sync:
         if not renewed:
             return False
         self._accounts.renew(lease.projects, lease.settled_through_seq)
+        self._limiter.allow_only(lease.limits, self._clock.monotonic_ms())
         self._traffic.enforce(lease.generation, self._leases.holds)
         self._on_lease()
         return True

@@ -24,6 +24,7 @@ class Ticket:
         held: a hold that came later covers it.
         cut: ends it at once with this reason; set while it can be cut.
         cut_reason: why it was cut, or None.
+        tokens: what it used, prompts and answers, once that is in the journal.
     """
 
     tenant: str
@@ -32,6 +33,7 @@ class Ticket:
     held: bool = False
     cut: Callable[[], object] | None = None
     cut_reason: str | None = None
+    tokens: int = 0
 
 
 @dataclass(slots=True)

@@ -47,6 +47,24 @@ class Residency:
 
 
 @dataclass(frozen=True, slots=True)
+class RateLimits:
+    """How often and how much a tenant, a project or a key may call models; None means not limited.
+
+    Attributes:
+        requests_per_minute: also the most in one burst.
+        tokens_per_minute: prompt bound plus longest answer, corrected when the answer ends.
+        concurrent: requests that run at once.
+    """
+
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    concurrent: int | None = None
+
+    def __bool__(self) -> bool:
+        return self != RateLimits()
+
+
+@dataclass(frozen=True, slots=True)
 class Tenant:
     """Who pays.
 
@@ -58,6 +76,7 @@ class Tenant:
         quota_devices: devices that it is entitled to; None means not limited.
         borrow_devices: how many more it may hold while other tenants leave them idle; what it has
             borrowed is taken back by preemption.
+        limits: on its calls of models, all projects together.
     """
 
     name: str
@@ -70,6 +89,7 @@ class Tenant:
     operator_access: OperatorAccess = OperatorAccess.AUDITED
     quota_devices: int | None = None
     borrow_devices: int = 0
+    limits: RateLimits = field(default_factory=RateLimits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +101,7 @@ class Project:
         residency: narrows the tenant's.
         quota_devices: devices that it is entitled to; None means not limited.
         borrow_devices: how many more it may hold while other projects of its tenant leave them idle.
+        limits: on its calls of models, all keys together.
     """
 
     tenant: str
@@ -91,6 +112,7 @@ class Project:
     budget_microeur: int | None = None
     created_at_ms: int = 0
     borrow_devices: int = 0
+    limits: RateLimits = field(default_factory=RateLimits)
 
     @property
     def id(self) -> str:
@@ -133,6 +155,7 @@ class ApiKey:
         secret_hash: SHA-256 of the whole secret, hex.
         old_secret_hash, old_until_ms: the secret before the last rotation, and when it ends [ms].
         last_used_at_ms: to within a minute or so [ms].
+        limits: on calls of models with it.
     """
 
     id: str
@@ -146,6 +169,7 @@ class ApiKey:
     old_secret_hash: str | None = None
     old_until_ms: int | None = None
     last_used_at_ms: int | None = None
+    limits: RateLimits = field(default_factory=RateLimits)
 
     def ends_at_ms(self, secret_hash: str) -> int | None:
         """When the secret of this hash, one of the key's two, ends; None: never [ms]."""

@@ -135,6 +135,7 @@ tenant = Table(
     ms("created_at_ms"),
     Column("quota_devices", Small, nullable=True),
     Column("borrow_devices", Small, nullable=False, server_default="0"),
+    Column("limits", JSON, nullable=False, server_default="{}"),
     CheckConstraint("weight >= 1", name="weight"),
     CheckConstraint("operator_access IN ('audited', 'approved')", name="operator_access"),
 )
@@ -151,6 +152,7 @@ project = Table(
     Column("budget_microeur", Whole, nullable=True),
     ms("created_at_ms"),
     Column("borrow_devices", Small, nullable=False, server_default="0"),
+    Column("limits", JSON, nullable=False, server_default="{}"),
 )
 
 user_account = Table(
@@ -245,6 +247,7 @@ api_key = Table(
     Column("old_secret_hash", Words(64), nullable=True, unique=True),
     ms("old_until_ms", nullable=True),
     ms("last_used_at_ms", nullable=True),
+    Column("limits", JSON, nullable=False, server_default="{}"),
     CheckConstraint("(old_secret_hash IS NULL) = (old_until_ms IS NULL)", name="old_secret_ends"),
     CheckConstraint("old_secret_hash <> secret_hash", name="secrets_differ"),
 )

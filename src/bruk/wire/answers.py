@@ -13,7 +13,7 @@ from bruk.model.reason import Reason, ReasonCode
 from bruk.model.run import DeviceSet, Run
 from bruk.model.site import Site
 from bruk.model.switch import Acknowledgement, Hold
-from bruk.model.tenant import User
+from bruk.model.tenant import RateLimits, User
 from bruk.model.workload import Workload
 
 
@@ -80,6 +80,7 @@ class ProjectKey:
         prefix: the first characters of the secret, so that people can tell keys apart.
         old_until_ms: when the secret before the last rotation ends; None: there is none [ms].
         last_used_at_ms: to within a minute or so [ms].
+        limits: on calls of models with it.
     """
 
     id: str
@@ -91,6 +92,7 @@ class ProjectKey:
     disabled: bool = False
     old_until_ms: int | None = None
     last_used_at_ms: int | None = None
+    limits: RateLimits = field(default_factory=RateLimits)
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,6 +126,8 @@ Microeur = Annotated[int, Field(strict=True, ge=0, le=10**15)]
 PRICE_MICROEUR_MAX = 10**12
 Millis = Annotated[int, Field(strict=True, ge=0, le=10**14)]
 
+# Requests or tokens a minute, or requests at once; a bucket of so many refills in whole numbers.
+Rate = Annotated[int, Field(strict=True, ge=0, le=10**9)]
 # A number of devices.
 Devices = Annotated[int, Field(strict=True, ge=0, le=10**6)]
 

@@ -8,9 +8,15 @@ other way from the gateway's journal, with its identity and sequence numbers.
 from pydantic import Field
 
 from bruk.model.switch import Acknowledgement, Hold
+from bruk.model.tenant import RateLimits
 from bruk.wire.agent import Count, Shape
 
 LEASE_KIND = "gateway_lease"  # of the sealed document that carries a lease
+
+
+def subjects(key: str, project: str) -> tuple[str, str, str]:
+    """Whose limits a call falls under, by the names that a lease and messages give them."""
+    return f"key {key}", f"project {project}", f"tenant {project.partition('/')[0]}"
 
 
 class KeyGrant(Shape):
@@ -87,6 +93,8 @@ class Lease(Shape):
     Attributes:
         epoch: rises with every lease; an older one is never taken over a newer.
         until_ms: end for keys and switches, by control's clock [ms].
+        limits: this gateway's part of the limits on calls, by subject (see ``subjects``); who is not
+            named is not limited.
         settled_through_seq: the gateway's journal is in the ledger up to here.
     """
 
@@ -100,6 +108,7 @@ class Lease(Shape):
     keys: list[KeyGrant]
     projects: list[ProjectGrant]
     models: list[ModelRoute]
+    limits: dict[str, RateLimits] = Field(default_factory=dict)
     settled_through_seq: Count = 0
 
 

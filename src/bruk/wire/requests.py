@@ -30,6 +30,7 @@ from bruk.wire.fields import (
     Millis,
     Name,
     ProjectId,
+    Rate,
     ShortText,
     Written,
     one_line,
@@ -48,6 +49,14 @@ class ResidencyBody(Shape):
 
     def value(self) -> Residency:
         return Residency(tuple(self.countries), tuple(self.operators), tuple(self.sites))
+
+
+class RateLimitsBody(Shape):
+    """How often and how much models may be called; fields left out stay, null does not limit."""
+
+    requests_per_minute: Rate | None = None
+    tokens_per_minute: Rate | None = None
+    concurrent: Rate | None = None
 
 
 class SiteBody(Shape):
@@ -109,6 +118,7 @@ class TenantBody(Shape):
 class TenantChange(Shape):
     """What may change of a tenant; fields left out stay, and a grant or a quota of null is no limit."""
 
+    limits: RateLimitsBody = Field(default_factory=RateLimitsBody)
     display_name: DisplayName = ""
     residency: ResidencyBody = Field(default_factory=ResidencyBody)
     weight: Annotated[int, Field(strict=True, ge=1, le=1000)] = 1
@@ -132,6 +142,7 @@ class ProjectBody(Shape):
 class ProjectChange(Shape):
     """What may change of a project; fields left out stay, and a quota of null is no limit."""
 
+    limits: RateLimitsBody = Field(default_factory=RateLimitsBody)
     display_name: DisplayName = ""
     residency: ResidencyBody = Field(default_factory=ResidencyBody)
     quota_devices: Devices | None = None
@@ -155,10 +166,11 @@ class KeyBody(Shape):
 
 
 class KeyChange(Shape):
-    """Disable a key, or move its end (null: it has none); fields left out stay."""
+    """Disable a key, move its end (null: it has none), or limit it; fields left out stay."""
 
     disabled: Flag = False
     expires_at_ms: Millis | None = None
+    limits: RateLimitsBody = Field(default_factory=RateLimitsBody)
 
 
 class GatewayBody(Shape):

@@ -8,6 +8,7 @@ import asyncio
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bruk.admission import Limiter
 from bruk.agent.sync import ControlAway, ControlRefused
 from bruk.control import gateways
 from bruk.gateway.account import Accounts
@@ -88,13 +89,13 @@ class SimulatedGateway:
         if self.up:
             return
         self.home.mkdir(parents=True, exist_ok=True)
-        limits = Limits()
+        limits, limiter = Limits(), Limiter()
         self._accounts = Accounts()
         self._traffic = Traffic(self.name, self.site, _REQUESTS_MAX)
         self._leases = LeaseHolder(
             self.name, self.site, self.cloud.keyring, self.clock, self.home / "epoch", limits.lease_ms
         )
-        self._admission = Admission(self._leases, self._traffic, self._accounts)
+        self._admission = Admission(self._leases, self._traffic, self._accounts, limiter, self.clock)
         journal = self.home / "journal"
         self._book = UsageBook.open(journal, self.clock.new_id("jrn"), self._accounts)
         self._sync = Sync(
@@ -103,6 +104,7 @@ class SimulatedGateway:
             bearer=BearerFile("", None),
             leases=self._leases,
             accounts=self._accounts,
+            limiter=limiter,
             traffic=self._traffic,
             book=self._book,
             clock=self.clock,
