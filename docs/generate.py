@@ -12,13 +12,14 @@ NOTICE = "<!-- Made from the code by docs/generate.py; changes here are lost. --
 
 def pages() -> dict[Path, str]:
     """Path to text of everything that is generated."""
-    from generator import api, commands, errors, policies, shapes, states, tables
+    from generator import api, commands, compatibility, errors, policies, shapes, states, tables
 
     made = {
         "cli.md": commands.page(),
         "api.md": api.page(),
         "errors.md": errors.page(),
         "policies.md": policies.page(),
+        "compatibility.md": compatibility.page(),
         "states.md": states.page(),
         "exchanges.md": shapes.wire_page(),
         "jobfile.md": shapes.job_page(),

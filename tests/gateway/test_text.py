@@ -56,6 +56,18 @@ def test_a_member_is_taken_out_beside_other_edits(document: dict[str, Any], styl
 
 
 @given(OBJECTS, STYLES)
+def test_a_member_gets_another_name_beside_other_edits(document: dict[str, Any], style: Any) -> None:
+    for name in document:
+        scanned = JsonObject.scan(dumped(document, style))
+        scanned.rename(name, "other name")
+        scanned.set("model", 1)
+        expected = {"other name" if each == name else each: value for each, value in document.items()}
+        if "model" in document:
+            expected["other name" if name == "model" else "model"] = 1
+        assert json.loads(scanned.render()) == {**expected, **({} if "model" in document else {"model": 1})}
+
+
+@given(OBJECTS, STYLES)
 def test_members_are_added(document: dict[str, Any], style: Any) -> None:
     scanned = JsonObject.scan(dumped(document, style))
     document = dict(document)

@@ -163,6 +163,8 @@ def check_chat(api: openai.OpenAI) -> None:
         **ask, max_completion_tokens=5, stream=True, stream_options={"include_usage": True}
     )
     chunks = list(stream)
+    said = [choice.model_fields_set for chunk in chunks for choice in chunk.choices]
+    assert all("finish_reason" in fields for fields in said), "clients require it, null while not finished"
     parts = [chunk.choices[0].delta.content or "" for chunk in chunks]
     assert "".join(parts) == whole.choices[0].message.content
     assert chunks[-1].usage is not None

@@ -123,6 +123,7 @@ async def _list_models(gateway: Gateway, exchange: Exchange, caller: Caller) -> 
 
 
 def _model_document(model: ModelRoute, tenant: str) -> dict[str, Any]:
+    """A model as OpenAI's and Mistral's clients both read it."""
     owner = model.owner_project.split("/", 1)[0]
     return {
         "id": model.name,
@@ -130,6 +131,11 @@ def _model_document(model: ModelRoute, tenant: str) -> dict[str, Any]:
         "created": model.created_at_ms // 1000,
         # Who else is a tenant here is nobody's business.
         "owned_by": tenant if owner == tenant else "operator",
+        # From here on Mistral's. What an engine can beyond chat is not declared, so it is not promised.
+        "type": "base",
+        "name": model.name,
+        "max_context_length": model.context_tokens,
+        "capabilities": {"completion_chat": True},
     }
 
 

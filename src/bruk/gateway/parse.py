@@ -85,6 +85,7 @@ def parse(route: Route, data: bytes) -> Request:
     if stream is not None and not isinstance(stream, bool):
         raise Refusal("invalid_value", "stream must be true or false.", param="stream")
     stream = bool(stream) and route is not Route.EMBEDDINGS
+    _translate(body)
     options = body.get("stream_options")
     if options is not None and not isinstance(options, dict):
         raise Refusal(
@@ -107,6 +108,15 @@ def parse(route: Route, data: bytes) -> Request:
         prompt_bytes=len(data),
         text_only=_text_only(data if _ESCAPED.search(data) is None else _unescaped(body)),
     )
+
+
+def _translate(body: JsonObject) -> None:
+    """Say in OpenAI's words, which engines understand, what Mistral's dialect says in its own."""
+    if "random_seed" not in body.members:
+        return
+    if "seed" in body.members:
+        raise Refusal("invalid_value", "Send seed or random_seed, not both.", param="random_seed")
+    body.rename("random_seed", "seed")
 
 
 def _text_only(shown: bytes) -> bool:

@@ -47,13 +47,14 @@ class Member:
 class JsonObject:
     """The top level of one JSON object; `members` by name, in order."""
 
-    __slots__ = ("_edits", "_inserted", "_open", "_text", "members")
+    __slots__ = ("_edits", "_inserted", "_names", "_open", "_text", "members")
 
     def __init__(self, text: str, open_at: int, members: dict[str, Member]) -> None:
         self._text = text
         self._open = open_at
         self._edits: dict[str, str | None] = {}
         self._inserted: list[str] = []
+        self._names: dict[str, str] = {}
         self.members = members
 
     @classmethod
@@ -136,9 +137,15 @@ class JsonObject:
         assert not self._inserted, "nothing is added where something is removed"
         self._edits[name] = None
 
+    def rename(self, name: str, new: str) -> None:
+        """Give the member another name, which no other has."""
+        assert name in self.members, "a member that is renamed is there"
+        assert new not in self.members, "no name stands twice"
+        self._names[name] = json.dumps(new)
+
     def render(self) -> bytes:
         """The text with the edits."""
-        if not self._edits and not self._inserted:
+        if not self._edits and not self._inserted and not self._names:
             return self._text.encode("utf-8")
         pieces = [self._text[: self._open]]
         if self._inserted:
@@ -146,10 +153,14 @@ class JsonObject:
         position = self._open
         names = list(self.members)
         for index, name in enumerate(names):
-            if name not in self._edits:
+            if name not in self._edits and name not in self._names:
                 continue
-            member, raw = self.members[name], self._edits[name]
-            if raw is not None:
+            member = self.members[name]
+            raw = self._edits.get(name, self._text[member.value_start : member.end])
+            if name in self._names and raw is not None:
+                pieces += [self._text[position : member.start], f"{self._names[name]}:{raw}"]
+                position = member.end
+            elif raw is not None:
                 pieces += [self._text[position : member.value_start], raw]
                 position = member.end
             elif index + 1 < len(names):

@@ -98,6 +98,11 @@ def refuse_unsupported(body: dict[str, Any]) -> None:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if value is not None and not (number and low <= value <= high):
             raise RefusedError(f"{name} must be a number from {low} to {high}")
+    if body.get("seed") is not None and body.get("temperature") != 0:
+        raise RefusedError(
+            "this model's server does not support seed: requests share one stream of chance."
+            " With temperature=0 answers are the same every time"
+        )
     for name in ("max_tokens", "max_completion_tokens"):
         value = body.get(name)
         if value is not None and (type(value) is not int or value < 1):

@@ -5,6 +5,7 @@ Look next at :mod:`bruk.recipes.guard`, which stands before it, at :mod:`bruk.re
 which generates, and at :mod:`bruk.recipes.serve`, which starts it.
 """
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,9 +34,23 @@ def _refuse_unsupported(body: dict[str, Any]) -> None:
         refuse_unsupported(body)
     except RefusedError as error:
         raise HTTPException(400, str(error)) from error
+    # The server would set the one seed of everybody's requests.
+    body.pop("seed", None)
+
+
+def _event(chunk: Any) -> str:
+    """A chunk as an event. Clients require that a choice says that it has not finished, as OpenAI's do."""
+    if isinstance(chunk, str):
+        return ChatCompletionHandler.chunk_to_sse(chunk)
+    said = chunk.model_dump(mode="json", exclude_none=True)
+    for choice in said.get("choices", ()):
+        choice.setdefault("finish_reason", None)
+    return f"data: {json.dumps(said, ensure_ascii=False, separators=(',', ':'))}\n\n"
 
 
 class _Chat(ChatCompletionHandler):
+    chunk_to_sse = staticmethod(_event)
+
     def _validate_request(self, body: dict[str, Any]) -> None:
         _refuse_unsupported(body)
         messages = body.get("messages")
@@ -47,6 +62,8 @@ class _Chat(ChatCompletionHandler):
 
 
 class _Completion(CompletionHandler):
+    chunk_to_sse = staticmethod(_event)
+
     def _validate_request(self, body: dict[str, Any]) -> None:
         _refuse_unsupported(body)
         super()._validate_request(body)
