@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from bruk.gateway.choice import PIECE_BYTES, PIECES_MAX
 from bruk.gateway.problem import Refusal
 from bruk.gateway.splice import JsonObject, NotAnObject
 
@@ -59,6 +60,13 @@ class Request:
     prompts: int
     prompt_bytes: int
     text_only: bool
+
+    def beginning(self) -> bytes:
+        """How its prompt begins, as it was sent; empty where an engine keeps nothing of it."""
+        if self.route is Route.EMBEDDINGS:
+            return b""
+        name = "messages" if self.route is Route.CHAT else "prompt"
+        return self.body.raw(name, PIECES_MAX * PIECE_BYTES)
 
 
 def parse(route: Route, data: bytes) -> Request:

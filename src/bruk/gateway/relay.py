@@ -3,8 +3,8 @@
 The model's name and usage are translated; every other byte of an answer is the engine's. Before the first
 byte a failed replica is replaced by another; after it the stream ends with an error event. However a
 request ends, what it used is in the journal before the client sees the end. It must never write a prompt
-or an answer anywhere. Look next at `upstream` for the client, `rewrite` for the translation, `meter` and
-`book` for the usage.
+or an answer anywhere. Look next at `choice` for the replica, `upstream` for the client, `rewrite` for the
+translation, `meter` and `book` for the usage.
 """
 
 from __future__ import annotations
@@ -127,7 +127,10 @@ class _Passage:
         """
         admitted, relay = self._admitted, self._relay
         body = for_engine(admitted.request, admitted.model.upstream_model)
-        order = relay.upstream.order(admitted.replicas)
+        choice = relay.upstream.choice
+        # What one replica alone is sent tells nothing.
+        prompt = admitted.request.beginning() if len(admitted.replicas) > 1 else b""
+        order = choice.order(admitted.replicas, admitted.caller.project.tenant, prompt)
         if len(order) == 1:
             # A second try finds out whether only a kept connection had grown old.
             order *= 2
@@ -147,6 +150,7 @@ class _Passage:
                 if answer.status != 200:
                     await self._judge(answer, replica)
                 taken = await take(answer)
+                choice.succeeded(replica.run)
                 self._answer, answer = answer, None
                 return taken
             except UpstreamFailed as error:
@@ -273,7 +277,7 @@ class _Passage:
 
     def _note(self, error: UpstreamFailed) -> None:
         assert self._replica is not None, "a replica that fails was chosen"
-        self._relay.upstream.failed(self._replica)
+        self._relay.upstream.choice.failed(self._replica.run)
         _LOG.warning(
             "request %s: run %s failed: %s", self._exchange.request_id, self._replica.run, error.message
         )

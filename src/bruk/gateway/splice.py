@@ -122,6 +122,14 @@ class JsonObject:
         member = self.members.get(name)
         return default if member is None else member.value
 
+    def raw(self, name: str, length: int) -> bytes:
+        """The first so many characters of the member's value, as it came; empty without such a member."""
+        member = self.members.get(name)
+        if member is None:
+            return b""
+        start = member.value_start
+        return self._text[start : min(member.end, start + length)].encode("utf-8")
+
     def set(self, name: str, value: object) -> None:
         """Replace the member's value, or add the member at the front."""
         raw = json.dumps(value, separators=(",", ":"))

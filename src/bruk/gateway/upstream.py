@@ -1,7 +1,7 @@
-"""Connections to replicas, kept between requests, and which replica is tried first.
+"""Connections to replicas, kept between requests.
 
 It must never use a proxy of the environment, or put an address or a key into a message. Look next at `wire`
-for a connection, at `relay`, which uses this.
+for a connection, at `choice` for which replica is tried first, at `relay`, which uses this.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from bruk.gateway.choice import Choice
 from bruk.gateway.limits import Limits
 from bruk.gateway.wire import Connection, UpstreamFailed
 from bruk.model.clock import Clock
@@ -20,8 +21,6 @@ from bruk.wire.gateway import ReplicaRoute
 
 __all__ = ["Answer", "Upstream", "UpstreamFailed"]
 
-# A replica that failed is tried last for so long [ms].
-COOL_MS = 5_000
 # A connection is let go before servers would close it (5 s), or a request could meet the closing [ms].
 IDLE_MS = 4_000
 # What may stand in a line of a request's head.
@@ -90,7 +89,11 @@ class Answer:
 
 
 class Upstream:
-    """Connections to replicas; at most one request on each at a time."""
+    """Connections to replicas; at most one request on each at a time.
+
+    Attributes:
+        choice: which replica is tried first; what is sent and answered here is told to it.
+    """
 
     def __init__(self, limits: Limits, clock: Clock) -> None:
         self._limits = limits
@@ -99,27 +102,7 @@ class Upstream:
         # By address, the longest idle first, each with the time from which it is idle [ms].
         self._idle: dict[str, list[tuple[int, Connection]]] = {}
         self._places: dict[str, _Place] = {}
-        self._outstanding: dict[str, int] = {}
-        self._cool_until_ms: dict[str, int] = {}
-        self._last_turn: dict[str, int] = {}
-        self._turn = 0
-
-    def order(self, replicas: Iterable[ReplicaRoute]) -> list[ReplicaRoute]:
-        """Replicas in the order to try them: those that failed lately last, else least outstanding work,
-        and of those with as much the one whose turn is longest ago.
-        """
-        now_ms = self._clock.monotonic_ms()
-
-        def rank(replica: ReplicaRoute) -> tuple[bool, int, int, str]:
-            run = replica.run
-            cooling = self._cool_until_ms.get(run, 0) > now_ms
-            return cooling, self._outstanding.get(run, 0), self._last_turn.get(run, 0), run
-
-        return sorted(replicas, key=rank)
-
-    def failed(self, replica: ReplicaRoute) -> None:
-        """Try this one last for a while."""
-        self._cool_until_ms[replica.run] = self._clock.monotonic_ms() + COOL_MS
+        self.choice = Choice(clock)
 
     async def send(self, replica: ReplicaRoute, path: str, body: bytes, request_id: str) -> Answer:
         """Send the request; the answer that is returned has begun, and must be closed.
@@ -134,16 +117,14 @@ class Upstream:
             "content-type: application/json\r\naccept: */*\r\naccept-encoding: identity\r\n"
             f"x-request-id: {request_id}\r\ncontent-length: {len(body)}\r\n\r\n"
         )
-        self._turn += 1
-        self._last_turn[replica.run] = self._turn
-        self._outstanding[replica.run] = self._outstanding.get(replica.run, 0) + 1
+        self.choice.begins(replica.run)
         connection = None
         try:
             connection = self._borrow(replica.address) or await self._connect(place)
             connection.send(head.encode("ascii"), body, self._limits.first_byte_s, self._limits.idle_s)
             await connection.head_read()
         except BaseException:
-            self._done(replica)
+            self.choice.ends(replica.run)
             if connection is not None:
                 connection.close()
             raise
@@ -151,7 +132,7 @@ class Upstream:
 
     def take_back(self, replica: ReplicaRoute, connection: Connection) -> None:
         """An answer over this connection is done with."""
-        self._done(replica)
+        self.choice.ends(replica.run)
         if connection.finish():
             idle = self._idle.setdefault(replica.address, [])
             idle.append((self._clock.monotonic_ms(), connection))
@@ -168,13 +149,6 @@ class Upstream:
     async def close(self) -> None:
         """Close every connection that no request uses."""
         await self.sweep(0)
-
-    def _done(self, replica: ReplicaRoute) -> None:
-        left = self._outstanding[replica.run] - 1
-        if left:
-            self._outstanding[replica.run] = left
-        else:
-            del self._outstanding[replica.run]
 
     def _place(self, replica: ReplicaRoute) -> _Place:
         place = self._places.get(replica.address)
