@@ -345,5 +345,5 @@ def test_health_and_metrics_tell_strangers_nothing(world: World) -> None:
     ask(world.client())
     assert HTTP.get(f"{world.url}/health").json() == {"status": "ok"}
     text = HTTP.get(f"{world.url}/metrics").text
-    assert "bruk_gateway_usage_records_total 1" in text
+    assert 'bruk_gateway_requests_total{status="complete"} 1.0' in text
     assert all(word not in text for word in ("acme", "little", "127.0.0.1"))

@@ -60,7 +60,7 @@ async def _serve(gateway: Gateway, exchange: Exchange) -> None:
     except ConnectionResetError:
         return
     except Refusal as refusal:
-        gateway.count_refusal(refusal.code)
+        gateway.metrics.refused(refusal.code)
         await exchange.refuse(refusal)
     except Exception as error:
         # Where it happened, not what it said: an error of a library may quote what it was given.
@@ -103,7 +103,7 @@ async def _open(gateway: Gateway, exchange: Exchange) -> None:
     if exchange.path == "/health":
         await exchange.answer(*_health(gateway))
     else:
-        await exchange.answer(200, gateway.metrics(), content_type=b"text/plain; version=0.0.4")
+        await exchange.answer(200, gateway.metrics.text(), content_type=b"text/plain; version=0.0.4")
 
 
 def _require_method(exchange: Exchange, method: str) -> None:
@@ -140,6 +140,8 @@ def _model_document(model: ModelRoute, tenant: str) -> dict[str, Any]:
 
 
 async def _infer(gateway: Gateway, exchange: Exchange, caller: Caller, route: Route) -> None:
+    loop = asyncio.get_running_loop()
+    begun_s = loop.time()
     gateway.book.require()
     # The place is taken before the body is read, so that bodies in memory are bounded too.
     ticket = gateway.traffic.enter(caller.project.tenant)
@@ -157,7 +159,9 @@ async def _infer(gateway: Gateway, exchange: Exchange, caller: Caller, route: Ro
             await gateway.relay.run(admitted, exchange, ticket)
         finally:
             admitted.reservation.release()
-            gateway.admission.end(exchange.request_id, ticket.tokens)
+            gateway.admission.end(exchange.request_id, ticket.tokens_in + ticket.tokens_out)
+            if ticket.status:
+                gateway.metrics.served(ticket, begun_s, exchange.started_s, loop.time(), request.stream)
     finally:
         gateway.traffic.leave(ticket)
 

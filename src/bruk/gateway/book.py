@@ -28,7 +28,6 @@ class UsageBook:
     """Usage records in a journal, and the accounts they are taken off.
 
     Attributes:
-        entered: records made durable since the process started.
         on_entry: called after each.
     """
 
@@ -43,7 +42,6 @@ class UsageBook:
         self._kept_from = journal.durable_seq
         self._committing: set[int] = set()
         self._after = journal.acknowledged_seq
-        self.entered = 0
         self.on_entry: Callable[[], object] = lambda: None
 
     @classmethod
@@ -66,7 +64,12 @@ class UsageBook:
     @property
     def waiting(self) -> bool:
         """Whether records wait for hand-over."""
-        return self._journal.durable_seq > self._after
+        return self.backlog > 0
+
+    @property
+    def backlog(self) -> int:
+        """How many records wait for hand-over."""
+        return self._journal.durable_seq - self._after
 
     @property
     def after(self) -> int:
@@ -138,7 +141,6 @@ class UsageBook:
         finally:
             self._committing.discard(seq)
         self._accounts.settle(record, seq)
-        self.entered += 1
         self.on_entry()
 
     def pending(self, count_max: int) -> list[UsageRecord]:

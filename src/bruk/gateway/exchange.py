@@ -73,6 +73,7 @@ class Exchange:
 
     Attributes:
         started: the answer has begun.
+        started_s: when, by the loop's clock [s].
         more: headers that its answer has beside its own.
         on_gone: called once when the client goes before the answer has ended.
     """
@@ -93,6 +94,7 @@ class Exchange:
         self.method = method
         self.path = path
         self.started = False
+        self.started_s: float | None = None
         self.more: Headers = []
         self.on_gone: Callable[[], object] = lambda: None
         self._headers = headers
@@ -223,6 +225,7 @@ class Exchange:
     def _head(self, status: int, content_type: bytes, headers: Headers) -> bytes:
         assert not self.started, "an answer is started once"
         self.started = True
+        self.started_s = asyncio.get_running_loop().time()
         # What is left of the body may never be read, so that nothing can follow on this connection.
         self._keep = self._keep and self._body_ended
         lines = [

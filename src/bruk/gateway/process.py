@@ -11,7 +11,6 @@ import logging
 import re
 import signal
 import socket
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from bruk.gateway.book import UsageBook
 from bruk.gateway.door import Door
 from bruk.gateway.lease import LeaseHolder
 from bruk.gateway.limits import Limits
+from bruk.gateway.metrics import Metrics
 from bruk.gateway.relay import Relay
 from bruk.gateway.sync import Sync
 from bruk.gateway.traffic import Traffic
@@ -66,7 +66,6 @@ class Gateway:
         self.clock = clock
         self.limits = limits or Limits()
         self.address: tuple[str, int] | None = None
-        self.refusals: Counter[str] = Counter()
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.leases = LeaseHolder(
             name, site, pinned_keys, clock, home / "epoch", self.limits.lease_ms, home / KEYS_FILE
@@ -76,6 +75,11 @@ class Gateway:
         self.limiter = Limiter()
         self.admission = Admission(self.leases, self.traffic, self.accounts, self.limiter, clock)
         self.upstream = Upstream(self.limits, clock)
+        self.metrics = Metrics(
+            in_flight=lambda: len(self.traffic),
+            lease_valid=lambda: self.leases.ended_for_ms() is None,
+            waiting=lambda: self.book.backlog,
+        )
         self._control_url = control_url
         self._bearer = BearerFile(token, token_file)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -176,27 +180,6 @@ class Gateway:
                 self.traffic.cut("lease_ended")
             await self.book.retry()
             await self.upstream.sweep()
-
-    def count_refusal(self, code: str) -> None:
-        """Note a refusal for the metrics."""
-        self.refusals[code] += 1
-
-    def metrics(self) -> bytes:
-        """Figures in Prometheus' text format."""
-        lines = [
-            "# TYPE bruk_gateway_requests_in_flight gauge",
-            f"bruk_gateway_requests_in_flight {len(self.traffic)}",
-            "# TYPE bruk_gateway_usage_records_total counter",
-            f"bruk_gateway_usage_records_total {self.book.entered}",
-            "# TYPE bruk_gateway_lease_valid gauge",
-            f"bruk_gateway_lease_valid {int(self.leases.ended_for_ms() is None)}",
-            "# TYPE bruk_gateway_refusals_total counter",
-        ]
-        lines += [
-            f'bruk_gateway_refusals_total{{code="{code}"}} {count}'
-            for code, count in sorted(self.refusals.items())
-        ]
-        return ("\n".join(lines) + "\n").encode()
 
 
 async def _for_ever(loop: Callable[[], Awaitable[None]]) -> None:

@@ -249,12 +249,15 @@ class _Passage:
             return
         now_ms = self._relay.clock.now_ms()
         record = self._meter.record(self._exchange.request_id, self._replica, now_ms, status)
-        self._ticket.tokens = record.tokens_in + record.tokens_out
+        ticket = self._ticket
+        ticket.tokens_in, ticket.tokens_out = record.tokens_in, record.tokens_out
         if self._exchange.started or status == CLIENT_GONE:
             await self._relay.book.enter_later(record)
+            ticket.status = status
             return
         try:
             await self._relay.book.enter(record)
+            ticket.status = status
         except JournalError as error:
             _LOG.error("request %s is not answered: %s", self._exchange.request_id, error.message)
             raise Refusal(

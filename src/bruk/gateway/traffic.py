@@ -24,7 +24,7 @@ class Ticket:
         held: a hold that came later covers it.
         cut: ends it at once with this reason; set while it can be cut.
         cut_reason: why it was cut, or None.
-        tokens: what it used, prompts and answers, once that is in the journal.
+        status, tokens_in, tokens_out: how it ended and what it used, once that is in the journal.
     """
 
     tenant: str
@@ -33,7 +33,9 @@ class Ticket:
     held: bool = False
     cut: Callable[[], object] | None = None
     cut_reason: str | None = None
-    tokens: int = 0
+    status: str = ""
+    tokens_in: int = 0
+    tokens_out: int = 0
 
 
 @dataclass(slots=True)
