@@ -59,6 +59,12 @@ VARIABLES: list[tuple[str, str, str]] = [
         "read; none by default.",
     ),
     (
+        "BRUK_ATTACH",
+        "`up`",
+        "Servers that operators may attach to endpoints, as `HOST:PORT` with spaces between them, such as "
+        "`10.0.0.5:8000`; none by default.",
+    ),
+    (
         "BRUK_EGRESS",
         "`agent`, and `up` for its agents",
         "Destinations that jobs may declare under `network`, with spaces between them, such as "

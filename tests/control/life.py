@@ -3,13 +3,17 @@
 import contextlib
 
 from bruk.control import access, endpoints, inspection, invoices, models, persons, secrets, sites, tenancy
+from bruk.control.control import Control
+from bruk.model import egress
 from bruk.model.errors import NotFound
 from bruk.model.inspection import InspectionState, OperatorAccess
 from bruk.model.switch import HoldScope
 from bruk.model.tenant import Actor, Role
+from bruk.model.workload import Workload
 from bruk.store import money, people, places
 from bruk.wire.access import InspectionBody
 from bruk.wire.requests import (
+    AttachBody,
     BudgetBody,
     CreditBody,
     EndpointBody,
@@ -70,6 +74,11 @@ def _state(life: Life, disabled: bool) -> None:
         if people.get_user(connection, _member(life)).disabled is not disabled:
             change = persons.disable if disabled else persons.enable
             change(life.world.control, life.world.operator, _member(life))
+
+
+def _attach(control: Control, operator: Actor, body: AttachBody) -> Workload:
+    control.attachable = (egress.parse("10.0.0.5:8000"),)
+    return endpoints.attach(control, operator, body)
 
 
 def _forget(life: Life) -> None:
@@ -203,6 +212,11 @@ WHOLE: list[Act] = [
     ends("judge", 0, {"evaluation.json": RECORD}),
     steps,
     command("endpoints m", EndpointBody(project="acme/lab", name="m", model="m"), endpoints.create),
+    command(
+        "endpoints beside",
+        AttachBody(project="acme/lab", name="beside", model="x", url="http://10.0.0.5:8000", site="essonne"),
+        _attach,
+    ),
     steps,
     sync,
     starts("m"),
@@ -248,6 +262,7 @@ WHOLE: list[Act] = [
     removes,
     steps,
     plain(lambda c, o: endpoints.remove(c, o, "m")),
+    plain(lambda c, o: endpoints.remove(c, o, "beside")),
     steps,
     stopped,
     steps,

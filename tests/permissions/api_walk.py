@@ -59,6 +59,15 @@ NEEDS: dict[str, dict[str, Any]] = {
     "PUT /models/{model}/gate": {"json": {"limit_permille": 900}},
     "PUT /gate": {"json": {"limit_permille": 900}},
     "POST /endpoints": {"json": {"project": "{tenant}/lab", "name": "fresh", "model": "{model}"}},
+    "POST /endpoints/attached": {
+        "json": {
+            "project": "{tenant}/lab",
+            "name": "beside",
+            "model": "theirs",
+            "url": "http://127.0.0.1:9",
+            "site": "{site}",
+        }
+    },
     "PATCH /endpoints/{name}": {"json": {"replicas": 2}},
     "POST /switch/off": {"json": SWITCH},
     "POST /switch/on": {"json": SWITCH},

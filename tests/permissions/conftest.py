@@ -18,6 +18,7 @@ from bruk.api import create_api
 from bruk.console import create_router
 from bruk.control import access, inspection, invoices, persons, secrets, switch, tenancy
 from bruk.control.logs import Stream
+from bruk.model import egress
 from bruk.model.artifact import Artifact, ArtifactKind
 from bruk.model.inspection import OperatorAccess
 from bruk.model.policy import Policy, Reach, Who
@@ -257,6 +258,7 @@ def _ids(world: World, callers: dict[str, Caller], tenant: str, made: dict[str, 
 
 def _house(folder: Path) -> House:
     world = World(folder / "home", migrated(folder))
+    world.control.attachable = (egress.parse("127.0.0.1:9"),)
     world.home = folder / "home"  # type: ignore[attr-defined]
     world.add_gateway("gw", "essonne")
     world.add_project("acme", "second")

@@ -22,7 +22,7 @@ from bruk.model.workload import Workload, WorkloadKind
 from bruk.store import work
 from bruk.wire import codec
 from bruk.wire.answers import Estimate, WorkloadView
-from bruk.wire.requests import EndpointBody, EndpointChange, GateBody, JobBody
+from bruk.wire.requests import AttachBody, EndpointBody, EndpointChange, GateBody, JobBody
 
 router = APIRouter(tags=["work"])
 
@@ -252,6 +252,12 @@ def list_endpoints(control: ControlOf, caller: Caller, window: WindowOf) -> Page
 def create_endpoint(control: ControlOf, caller: Caller, body: EndpointBody, once: OnceOf) -> Any:
     """Serve a model that passed its gate."""
     return once(body, lambda: codec.dump(endpoints.create(control, caller, body)))
+
+
+@router.post("/endpoints/attached", status_code=201, dependencies=[guard(Policy(PLATFORM, Reach.PLATFORM))])
+def attach_endpoint(control: ControlOf, caller: Caller, body: AttachBody, once: OnceOf) -> Any:
+    """Offer a server that already runs; its site is the operator's word."""
+    return once(body, lambda: codec.dump(endpoints.attach(control, caller, body)))
 
 
 @router.get("/endpoints/{name}", dependencies=[guard(Policy(READERS | TENANTS, Reach.PROJECT))])

@@ -17,6 +17,7 @@ from bruk.engines.local.slots import LocalConfig
 from bruk.engines.meter import machine_meter
 from bruk.gateway import Gateway
 from bruk.model import egress
+from bruk.model.egress import Destination
 from bruk.model.errors import InvalidInput
 from bruk.model.jsontext import parse_json
 from bruk.seal import Keyring
@@ -81,13 +82,7 @@ def _local_config(home: Path) -> LocalConfig:
                 f"{SOFTWARE_VARIABLE} names {str(folder)!r}, which is no folder here; write full paths with "
                 f"{os.pathsep!r} between them"
             )
-    try:
-        rules = tuple(map(egress.parse, os.environ.get(EGRESS_VARIABLE, "").replace(",", " ").split()))
-    except InvalidInput as error:
-        raise InvalidInput(
-            f"{EGRESS_VARIABLE}: {error.message}. It lists the destinations that jobs may declare, like "
-            "'pypi.org:443 *.data.example:443', with spaces between them"
-        ) from None
+    rules = destinations(EGRESS_VARIABLE, "that jobs may declare, like 'pypi.org:443 *.data.example:443'")
     slots = os.environ.get(SLOTS_VARIABLE, "")
     if slots and not slots.isdecimal():
         raise InvalidInput(f"{SLOTS_VARIABLE} is {slots!r}; it is the number of cpu slots of this machine")
@@ -100,6 +95,20 @@ def _local_config(home: Path) -> LocalConfig:
         egress=rules,
         private=(platform_home, home),
     )
+
+
+def destinations(variable: str, which: str) -> tuple[Destination, ...]:
+    """The destinations that an environment variable lists.
+
+    Raises:
+        InvalidInput: one of them is none; names the variable, and ``which`` it lists, with an example.
+    """
+    try:
+        return tuple(map(egress.parse, os.environ.get(variable, "").replace(",", " ").split()))
+    except InvalidInput as error:
+        raise InvalidInput(
+            f"{variable}: {error.message}. It lists the destinations {which}, with spaces between them"
+        ) from None
 
 
 def run_gateway(home: Path, control_url: str, listen: str, site: str) -> None:

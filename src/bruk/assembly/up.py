@@ -20,9 +20,10 @@ from bruk.assembly.databases import open_database, remember_database
 from bruk.assembly.front import SERVING, Front, hosts_of
 from bruk.assembly.home import Home, remember, write_secret
 from bruk.assembly.platform import check_database, create_app, make_first_key, open_control
-from bruk.assembly.processes import settle_in
+from bruk.assembly.processes import destinations, settle_in
 from bruk.control import access, sites
 from bruk.control.control import Control
+from bruk.control.endpoints import ATTACH_VARIABLE
 from bruk.control.skew import CLOCK_SKEW_MS
 from bruk.model.errors import InvalidInput, Unauthenticated
 from bruk.model.site import EngineKind, Site
@@ -123,6 +124,7 @@ async def _up(home: Home, database: Database, port: int, gateway_port: int, once
     at = Address(f"http://{HOST}:{listener.getsockname()[1]}", f"http://{HOST}:{found_port}", found_port)
     control.gateway_url = at.gateway_url
     control.doors = doors(listener.getsockname()[1], found_port, database.engine.url.port)
+    control.attachable = destinations(ATTACH_VARIABLE, "that may be attached, like '10.0.0.5:8000'")
     _, login, token = access.first_operator(control)
     login_url = f"{at.control_url}/login?token={login}"
     remember(home, url=at.control_url, gateway_url=at.gateway_url, token=token)

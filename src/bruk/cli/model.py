@@ -8,8 +8,9 @@ import typer
 from bruk.cli import output
 from bruk.cli.output import JsonOption
 from bruk.cli.quantity import show_moment, show_time, size_bytes
-from bruk.cli.settings import ProjectOption, client
+from bruk.cli.settings import ProjectOption, client, needed_project
 from bruk.model.artifact import Gate, GateRule
+from bruk.model.workload import EndpointSpec
 
 PANEL = "Models"
 ModelArgument = Annotated[str, typer.Argument(help="Name of the model.")]
@@ -170,6 +171,56 @@ def endpoint_create(
         )
 
 
+@endpoint_app.command("attach")
+def endpoint_attach(
+    ctx: typer.Context,
+    name: EndpointArgument,
+    url: Annotated[str, typer.Option("--url", help="Where the server listens, like http://10.0.0.5:8000.")],
+    site: Annotated[str, typer.Option("--site", help="The site where it is, as you declare.")],
+    model: Annotated[str, typer.Option("--model", help="Name of its model in prices and bills.")],
+    project: ProjectOption = None,
+    served_name: Annotated[
+        str, typer.Option(help="The server's own name of the model, where it is another.", show_default=False)
+    ] = "",
+    key_secret: Annotated[
+        str, typer.Option(help="Secret of the project that holds the server's key.", show_default=False)
+    ] = "",
+    tenant: Annotated[
+        list[str] | None, typer.Option(help="Tenant that may call it; * is all; repeat.")
+    ] = None,
+    context_tokens: Annotated[int, typer.Option(min=1, help="Longest prompt plus answer [tokens].")] = 1024,
+    json: JsonOption = False,
+) -> None:
+    """Offer an OpenAI-compatible server that already runs. For the operator.
+
+    BRUK_ATTACH, where control runs, lists the servers that may be attached, as HOST:PORT. Bruk neither
+    starts, judges nor stops such a server; keys, laws, limits, budgets, holds and bills are as everywhere.
+    """
+    from bruk.cli.request import built
+    from bruk.wire.requests import AttachBody
+
+    body = built(
+        AttachBody,
+        project=needed_project(project),
+        name=name,
+        model=model,
+        url=url,
+        site=site,
+        served_name=served_name,
+        key_secret=key_secret,
+        tenants=tenant or [],
+        context_tokens=context_tokens,
+    )
+    with client(ctx) as control:
+        made = control.endpoints.attach(body)
+    output.answer(
+        made,
+        f"Endpoint {made.name} is the server at {url}, declared to be at {site}. "
+        f"Prices: 'bruk price set tokens_in EUR --item {model}', and tokens_out.",
+        json,
+    )
+
+
 @endpoint_app.command("ls")
 def endpoint_ls(ctx: typer.Context, json: JsonOption = False) -> None:
     """List the endpoints."""
@@ -195,9 +246,11 @@ def endpoint_ls(ctx: typer.Context, json: JsonOption = False) -> None:
                 item.workload.name,
                 item.workload.project,
                 item.workload.endpoint.model,
-                item.workload.endpoint.serving_engine,
-                item.workload.endpoint.replicas,
-                sum(1 for run in item.runs if run.ready and not run.ended),
+                _engine(item.workload.endpoint),
+                "-" if item.workload.endpoint.attached else item.workload.endpoint.replicas,
+                "-"
+                if item.workload.endpoint.attached
+                else sum(1 for run in item.runs if run.ready and not run.ended),
                 item.waiting_for.summary if item.waiting_for else None,
                 item.workload.endpoint.tenants,
                 item.workload.endpoint.context_tokens,
@@ -206,6 +259,10 @@ def endpoint_ls(ctx: typer.Context, json: JsonOption = False) -> None:
         ),
         none="No endpoints yet. 'bruk endpoint create NAME --model MODEL' makes one.",
     )
+
+
+def _engine(spec: EndpointSpec) -> str:
+    return f"attached, declared at {spec.sites[0]}" if spec.attached else spec.serving_engine
 
 
 @endpoint_app.command("scale")

@@ -21,6 +21,7 @@ from bruk.control.streams import Streams
 from bruk.control.uses import Uses
 from bruk.control.vault import Vault
 from bruk.model.clock import Clock
+from bruk.model.egress import Destination
 from bruk.model.errors import BrukError, ErrorKind, GateNotPassed
 from bruk.model.ledger import AuditEntry
 from bruk.model.tenant import Actor
@@ -123,6 +124,8 @@ class Control:
         self.gateway_url = ""
         # Ports of this machine's loopback at which control, its gateway and its database listen.
         self.doors: frozenset[int] = frozenset()
+        # Servers that already run and may be attached to endpoints, as whoever runs this process allows.
+        self.attachable: tuple[Destination, ...] = ()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

@@ -8,7 +8,7 @@ more than that.
 from dataclasses import dataclass, replace
 
 from bruk.admission.tariff import PriceBook
-from bruk.control import limits, meter
+from bruk.control import limits, meter, secrets
 from bruk.control.agents import sound_acknowledgement
 from bruk.control.control import Control
 from bruk.control.spending import left_microeur
@@ -115,7 +115,7 @@ def answer(control: Control, actor: Actor, version: int) -> GatewayAnswer:
         row = places.get_gateway(connection, actor.id)
         now_ms = control.clock.now_ms()
         site = places.get_site(connection, row.site)
-        models = _models(connection, now_ms)
+        models = _models(control, connection, now_ms)
         lease = Lease(
             gateway=row.name,
             site=site.name,
@@ -218,25 +218,29 @@ def _topped_up(connection: Connection, piece: Slice, rest_microeur: int, callabl
     return changed
 
 
-def _models(connection: Connection, now_ms: int) -> list[ModelRoute]:
+def _models(control: Control, connection: Connection, now_ms: int) -> list[ModelRoute]:
     book = PriceBook(money.prices(connection))
     found = []
     for endpoint in work.workloads(connection, kind=WorkloadKind.ENDPOINT, open_=True):
-        model = goods.find_model(connection, endpoint.endpoint.model)
-        if endpoint.wanted is not Wanted.RUN or model is None or model.stage is not Stage.SERVED:
+        spec = endpoint.endpoint
+        model = None if spec.attached else goods.find_model(connection, spec.model)
+        served = spec.attached or (model is not None and model.stage is Stage.SERVED)
+        if endpoint.wanted is not Wanted.RUN or not served:
             continue
         found.append(
             ModelRoute(
                 name=endpoint.name,
                 endpoint=endpoint.id,
-                model=model.id,
-                upstream_model=model.id,
+                model=spec.model,
+                upstream_model=spec.served_name or spec.model,
                 owner_project=endpoint.project,
-                tenants=[endpoint.tenant, *endpoint.endpoint.tenants],
-                context_tokens=endpoint.endpoint.context_tokens,
-                replicas=_replicas(connection, endpoint),
-                price_in=_price(book, Resource.TOKENS_IN, model.id, now_ms),
-                price_out=_price(book, Resource.TOKENS_OUT, model.id, now_ms),
+                tenants=[endpoint.tenant, *spec.tenants],
+                context_tokens=spec.context_tokens,
+                replicas=_attached(control, connection, endpoint)
+                if spec.attached
+                else _replicas(connection, endpoint),
+                price_in=_price(book, Resource.TOKENS_IN, spec.model, now_ms),
+                price_out=_price(book, Resource.TOKENS_OUT, spec.model, now_ms),
                 created_at_ms=endpoint.created_at_ms,
             )
         )
@@ -251,6 +255,17 @@ def _replicas(connection: Connection, endpoint: Workload) -> list[ReplicaRoute]:
         for record in work.runs(connection, of_workload=endpoint.id, unsettled=True)
         if record.run.ready and record.run.address and record.run.wanted is RunWanted.START
     ]
+
+
+def _attached(control: Control, connection: Connection, endpoint: Workload) -> list[ReplicaRoute]:
+    """The server that already runs, as the one replica; none while its key cannot be had."""
+    spec = endpoint.endpoint
+    key = ""
+    if spec.key_secret:
+        key = secrets.value(control, connection, endpoint.project, spec.key_secret) or ""
+        if not key:
+            return []
+    return [ReplicaRoute(run=endpoint.id, site=spec.sites[0], address=spec.url, key=key)]
 
 
 def _price(book: PriceBook, resource: Resource, model: str, now_ms: int) -> TokenPrice | None:

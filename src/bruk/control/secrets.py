@@ -80,6 +80,16 @@ def environment(control: Control, connection: Connection, project: str, spec: Jo
     return found
 
 
+def value(control: Control, connection: Connection, project: str, name: str) -> str | None:
+    """The value of one secret; None where it is gone or cannot be opened, which the log says."""
+    for sealed in store.sealed(connection, project, [name]).values():
+        try:
+            return control.vault.open(sealed, f"{project}/{name}")
+        except SecretsUnreadable as error:
+            log.error("the secret %s of %s cannot be used: %s", name, project, error.message)
+    return None
+
+
 def forget_unreadable(control: Control) -> None:
     """Remove what no key opens any more, so that jobs wait for it and people are told. For the start."""
     with control.database.write() as connection:

@@ -15,6 +15,7 @@ from bruk.control.control import Control
 from bruk.model.errors import Conflict, InvalidInput, NotFound
 from bruk.model.switch import Acknowledgement, EnforcerKind, Hold, HoldScope
 from bruk.model.tenant import SYSTEM, Actor
+from bruk.model.workload import WorkloadKind
 from bruk.reports.receipt import Enforcer, ReceiptHeader, issue_receipt, nothing_is_left, unanswered
 from bruk.seal import Checkpoint, SignedDocument
 from bruk.store import counters, goods, people, places, records, work
@@ -64,8 +65,8 @@ def state_for(connection: Connection, actor: Actor) -> SwitchState:
             case HoldScope.TENANT:
                 return actor.tenant == hold.target
             case HoldScope.MODEL:
-                model = goods.find_model(connection, hold.target)
-                return model is not None and authorise.may_read(actor, model.project.split("/")[0])
+                project = _project_of_model(connection, hold.target)
+                return project is not None and authorise.may_read(actor, project.split("/")[0])
 
     return SwitchState(
         found.generation,
@@ -89,9 +90,21 @@ def _check_target(connection: Connection, scope: HoldScope, target: str) -> None
         case HoldScope.TENANT:
             people.get_tenant(connection, target)
         case HoldScope.MODEL:
-            goods.get_model(connection, target)
+            if _project_of_model(connection, target) is None:
+                goods.get_model(connection, target)
         case HoldScope.LOCAL:
             raise InvalidInput("a site's own key is turned at the site: 'bruk off --local'", field="scope")
+
+
+def _project_of_model(connection: Connection, model: str) -> str | None:
+    """Whose model this is: one of the registry, or of a server that is attached."""
+    found = goods.find_model(connection, model)
+    if found is not None:
+        return found.project
+    open_ = work.workloads(connection, kind=WorkloadKind.ENDPOINT, open_=True)
+    return next(
+        (item.project for item in open_ if item.endpoint.attached and item.endpoint.model == model), None
+    )
 
 
 def off(control: Control, actor: Actor, scope: HoldScope, target: str, reason: str) -> tuple[Hold, str]:

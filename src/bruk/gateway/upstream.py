@@ -111,9 +111,9 @@ class Upstream:
             UpstreamFailed: the replica cannot be reached or gave no answer.
         """
         place = self._place(replica)
+        who = f"authorization: Bearer {replica.key}\r\n" if replica.key else ""
         head = (
-            f"POST {place.path}{path} HTTP/1.1\r\nhost: {place.named}\r\n"
-            f"authorization: Bearer {replica.key}\r\n"
+            f"POST {place.path}{path} HTTP/1.1\r\nhost: {place.named}\r\n{who}"
             "content-type: application/json\r\naccept: */*\r\naccept-encoding: identity\r\n"
             f"x-request-id: {request_id}\r\ncontent-length: {len(body)}\r\n\r\n"
         )

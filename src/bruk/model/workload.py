@@ -107,11 +107,15 @@ class EndpointSpec:
 
     Attributes:
         model: the model id.
-        serving_engine: ``auto`` takes vLLM where it is installed, else ``transformers``.
-        replicas: how many to keep.
+        serving_engine: ``auto`` takes vLLM where it is installed, else ``transformers``; ``attached`` is a
+            server that already runs, which Bruk neither starts nor stops.
+        replicas: how many to keep; 0 for one that is attached.
         tenants: tenants that may call it besides the owner's; ``*`` means every tenant.
         context_tokens: longest prompt plus answer [tokens]; the upper bound that admission
             reserves for.
+        url, served_name, key_secret: of an attached server: its address, its own name of the model, and
+            the secret of the project that holds its key (empty: it asks for none). Its one site is where
+            its operator says that it is.
     """
 
     model: str
@@ -122,6 +126,14 @@ class EndpointSpec:
     sites: tuple[str, ...] = ()
     context_tokens: int = 1024
     grace_s: int = 10
+    url: str = ""
+    served_name: str = ""
+    key_secret: str = ""
+
+    @property
+    def attached(self) -> bool:
+        """Whether it is a server that already runs."""
+        return self.serving_engine == "attached"
 
 
 class WorkloadKind(StrEnum):

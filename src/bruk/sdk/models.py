@@ -7,7 +7,7 @@ from bruk.model.workload import Workload
 from bruk.sdk.transport import Transport, segment
 from bruk.wire import codec
 from bruk.wire.answers import WorkloadView
-from bruk.wire.requests import EndpointBody, EndpointChange, GateBody
+from bruk.wire.requests import AttachBody, EndpointBody, EndpointChange, GateBody
 
 
 class Models:
@@ -59,6 +59,11 @@ class Endpoints:
     def add(self, body: EndpointBody, *, idempotency_key: str | None = None) -> Workload:
         """Serve a model under a name."""
         answer = self._transport.send("POST", "/endpoints", body, idempotency_key=idempotency_key)
+        return self._transport.load(Workload, answer)
+
+    def attach(self, body: AttachBody, *, idempotency_key: str | None = None) -> Workload:
+        """Offer a server that already runs."""
+        answer = self._transport.send("POST", "/endpoints/attached", body, idempotency_key=idempotency_key)
         return self._transport.load(Workload, answer)
 
     def scale(self, name: str, replicas: int) -> Workload:

@@ -331,6 +331,33 @@ class GateBody(Shape):
         return Gate(self.metric, self.baseline, self.rule, self.limit_permille)
 
 
+class AttachBody(Shape):
+    """Offer an OpenAI-compatible server that already runs, at a site where the operator says it is."""
+
+    project: ProjectId
+    name: Name
+    model: Name
+    url: Annotated[str, StringConstraints(max_length=500), AfterValidator(one_line)]
+    site: Name
+    served_name: Annotated[str, StringConstraints(max_length=200), AfterValidator(one_line)] = ""
+    key_secret: EnvName | Literal[""] = ""
+    tenants: list[Name | Literal["*"]] = Field(default_factory=list, max_length=1000)
+    context_tokens: Annotated[int, Field(strict=True, ge=1, le=10**7)] = 1024
+
+    def value(self) -> EndpointSpec:
+        return EndpointSpec(
+            model=self.model,
+            serving_engine="attached",
+            replicas=0,
+            tenants=tuple(self.tenants),
+            sites=(self.site,),
+            context_tokens=self.context_tokens,
+            url=self.url,
+            served_name=self.served_name or self.model,
+            key_secret=self.key_secret,
+        )
+
+
 class SwitchBody(Shape):
     """Turn a scope off or on."""
 
