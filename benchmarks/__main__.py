@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks import command, placement, records, relay, replay, scheduling
+from benchmarks import command, placement, records, relay, replay, scheduling, streams
 from benchmarks.row import Row
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
@@ -17,6 +17,7 @@ ROOMS = {
     "replay": replay,
     "records": records,
     "relay": relay,
+    "streams": streams,
     "command": command,
 }
 # Comparisons that are whole in themselves: each has its place on the page, and what stands below its rows.

@@ -100,7 +100,7 @@ def main(folder: Path) -> None:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         _, upstream = stack.enter_context(relay.started(others, "upstream"))
         _, control = stack.enter_context(relay.started(others, "control", upstream["address"]))
-        words = ("gateway", control["url"], control["key"], str(work / "home"))
+        words = ("gateway", control["url"], control["key"], control["token"], str(work / "home"))
         process, gateway = stack.enter_context(relay.started(own, *words))
         every = {"Bruk": (process, gateway["url"])}
         for name, command, more, port in _peers(folder, work, upstream["address"]):

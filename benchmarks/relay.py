@@ -95,7 +95,7 @@ def run() -> list[Row]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         _, upstream = stack.enter_context(started(others, "upstream"))
         _, control = stack.enter_context(started(others, "control", upstream["address"]))
-        words = ("gateway", control["url"], control["key"], str(folder / "home"))
+        words = ("gateway", control["url"], control["key"], control["token"], str(folder / "home"))
         process, gateway = stack.enter_context(started(own, *words))
         small, stream = script(folder, stream=False), script(folder, stream=True)
         load(gateway["url"], others, small)

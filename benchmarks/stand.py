@@ -57,7 +57,13 @@ STREAM = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encodi
 
 
 class Upstream(asyncio.Protocol):
-    """Answers every request at once, with the same answer, whole or streamed."""
+    """Answers every request at once, with the same answer, whole or streamed, in a pace if one is set.
+
+    Attributes:
+        pace_s: until a stream's first piece, and from each to the next; None: all at once [s].
+    """
+
+    pace_s: tuple[float, float] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport: Any = transport
@@ -74,15 +80,31 @@ class Upstream(asyncio.Protocol):
         self.body += body
 
     def on_message_complete(self) -> None:
-        if b'"stream":true' in self.body.replace(b" ", b""):
+        streamed = b'"stream":true' in self.body.replace(b" ", b"")
+        if streamed and self.pace_s is not None:
+            self.transport.write(STREAM)
+            count = min(CHUNKS, orjson.loads(self.body)["max_tokens"])
+            asyncio.get_running_loop().call_later(self.pace_s[0], self._piece, 0, count)
+        elif streamed:
             parts = [b"%x\r\n%s\r\n" % (len(event), event) for event in EVENTS]
             self.transport.write(STREAM + b"".join(parts) + b"0\r\n\r\n")
         else:
             self.transport.write(WHOLE)
 
+    def _piece(self, number: int, count: int) -> None:
+        event = EVENTS[number]
+        if number < count:
+            self.transport.write(b"%x\r\n%s\r\n" % (len(event), event))
+            assert self.pace_s is not None, "pieces have a pace"
+            asyncio.get_running_loop().call_later(self.pace_s[1], self._piece, number + 1, count)
+            return
+        last = b"".join(b"%x\r\n%s\r\n" % (len(event), event) for event in EVENTS[-3:])
+        self.transport.write(last + b"0\r\n\r\n")
 
-async def _upstream() -> None:
-    server = await asyncio.get_running_loop().create_server(Upstream, "127.0.0.1", 0)
+
+async def _upstream(pace_s: tuple[float, float] | None = None) -> None:
+    Upstream.pace_s = pace_s
+    server = await asyncio.get_running_loop().create_server(Upstream, "127.0.0.1", 0, backlog=4096)
     print(json.dumps({"address": _address(server)}), flush=True)
     await server.serve_forever()
 
@@ -93,7 +115,7 @@ def _address(server: asyncio.Server) -> str:
 
 def _control(upstream: str) -> None:
     sys.path.insert(0, str(ROOT))
-    from tests.gateway.control import Control
+    from tests.gateway.control import TOKEN, Control
 
     class Light(Control):
         """Takes what it is sent as it comes, so that it leaves the cores to what is measured."""
@@ -136,21 +158,20 @@ def _control(upstream: str) -> None:
             "created_at_ms": 1_790_000_000_000,
         }
     )
-    print(json.dumps({"url": control.url, "key": control.signing.public_key.text}), flush=True)
+    said = {"url": control.url, "key": control.signing.public_key.text, "token": TOKEN}
+    print(json.dumps(said), flush=True)
     while True:
         time.sleep(1)
 
 
-def _gateway(control: str, key: str, home: str) -> None:
-    sys.path.insert(0, str(ROOT))
-    from tests.gateway.conftest import SystemClock
-    from tests.gateway.control import TOKEN
-
+def _gateway(control: str, key: str, token: str, home: str) -> None:
+    # What a gateway's own process imports, and nothing beside it: its memory is measured.
+    from bruk.assembly.clock import SystemClock
     from bruk.gateway import Gateway, Limits
     from bruk.seal import Keyring, PublicKey
 
     ring = Keyring.of([PublicKey.from_text(key)])
-    gateway = Gateway(Path(home), "gw1", "essonne", control, TOKEN, ring, SystemClock(), Limits(drain_s=1))
+    gateway = Gateway(Path(home), "gw1", "essonne", control, token, ring, SystemClock(), Limits(drain_s=1))
 
     async def told() -> None:
         running = asyncio.create_task(gateway.run("127.0.0.1:0"))
@@ -168,7 +189,9 @@ if __name__ == "__main__":
     match sys.argv[1:]:
         case ["upstream"]:
             uvloop.run(_upstream())
+        case ["upstream", first_ms, each_ms]:
+            uvloop.run(_upstream((int(first_ms) / 1000, int(each_ms) / 1000)))
         case ["control", upstream]:
             _control(upstream)
-        case ["gateway", control, key, home]:
-            _gateway(control, key, home)
+        case ["gateway", control, key, token, home]:
+            _gateway(control, key, token, home)

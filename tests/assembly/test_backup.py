@@ -14,11 +14,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bruk.assembly import SystemClock
 from bruk.assembly import backup as room
 from bruk.assembly.backup.archive import BackupDamaged
 from bruk.assembly.backup.restore import AHEAD, RestoreFailed
 from bruk.assembly.backup.take import BackupFailed
+from bruk.assembly.clock import SystemClock
 from bruk.assembly.home import Home, write_secret
 from bruk.assembly.platform import open_control
 from bruk.control import access, signing, sites, tenancy

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bruk.assembly import SystemClock
+from bruk.assembly.clock import SystemClock
 from bruk.assembly.home import Home
 from bruk.assembly.platform import open_control
 from bruk.control import access, evidence, signing

@@ -10,7 +10,7 @@ import httpx
 import pytest
 import uvicorn
 
-from bruk.assembly import SystemClock
+from bruk.assembly.clock import SystemClock
 from bruk.assembly.home import Home
 from bruk.assembly.platform import create_app, open_control
 from bruk.control import access, persons, sites, tenancy

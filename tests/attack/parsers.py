@@ -23,7 +23,7 @@ from bruk.agent import local_hold, standing
 from bruk.agent.record import Records
 from bruk.agent.sync import ControlAway, ControlRefused, HttpTransport
 from bruk.agent.tail import ProgressTail
-from bruk.assembly import processes
+from bruk.assembly import gateway as gateway_process
 from bruk.assembly.backup import archive
 from bruk.assembly.home import Home, remember
 from bruk.cli import jobfile, quantity, submit, verify
@@ -197,7 +197,7 @@ def _position(data: bytes) -> None:
 
 
 def _control_keys(data: bytes) -> None:
-    Keyring.from_document(processes._json(_file(data, "control.pub")))
+    Keyring.from_document(gateway_process._json(_file(data, "control.pub")))
 
 
 _BLOBS = BlobStore(_FOLDER / "blobs")
@@ -477,7 +477,7 @@ PARSERS = [
     Parser("trace of a cluster", "twin.trace", _trace, (b"name,gpus\na,1\n",)),
     Parser("position of a journal", "journal.position", _position, (bytes(8192),)),
     Parser("evaluation of a model", "control.models", _evaluation, (b'{"bits_per_byte": 1.5}',)),
-    Parser("control's keys at a gateway", "assembly.processes", _control_keys, (b"[]",)),
+    Parser("control's keys at a gateway", "assembly.gateway", _control_keys, (b"[]",)),
     Parser(
         "control's answer to a gateway",
         "gateway.sync",

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bruk.assembly import SystemClock
 from bruk.assembly import backup as room
+from bruk.assembly.clock import SystemClock
 from bruk.assembly.home import Home
 from bruk.assembly.platform import open_control
 from bruk.cli.doctor import check_accounts, check_database, check_records

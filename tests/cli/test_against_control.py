@@ -13,7 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from bruk.api import create_api
-from bruk.assembly import SystemClock
+from bruk.assembly.clock import SystemClock
 from bruk.assembly.home import Home
 from bruk.assembly.platform import open_control
 from bruk.cli import main

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bruk.assembly import SystemClock
-from bruk.assembly.clock import Line, this_boot
+from bruk.assembly.clock import Line, SystemClock, this_boot
 from bruk.assembly.home import Home
 from bruk.assembly.platform import open_control
 from bruk.cli import doctor

@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 
 import psutil
 
-from bruk.assembly.processes import SLOTS_VARIABLE
+from bruk.assembly.agent import SLOTS_VARIABLE
 from bruk.model.run import Observed, Run
 from bruk.model.workload import Outcome
 from bruk.sdk import Client

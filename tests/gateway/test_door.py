@@ -72,7 +72,7 @@ def asked(idle_s: float = 60) -> tuple[Connection, Transport]:
 
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: %d\r\n\r\n"
-LARGE = b"x" * (300 * 1024)
+LARGE = b"x" * (100 * 1024)
 
 
 def run(act: Any) -> None:

@@ -10,6 +10,7 @@ import httpx
 import openai
 import pytest
 
+from bruk.gateway import Limits
 from bruk.model.switch import HoldScope
 
 from .conftest import HTTP, World, ask, wait_until
@@ -327,7 +328,6 @@ def test_an_engines_refusal_says_why_and_nothing_more(world: World) -> None:
 
 
 def test_too_many_requests_at_once(idle_world: World) -> None:
-    from bruk.gateway import Limits
 
     idle_world.limits = Limits(requests=1, drain_s=2)
     idle_world.start()
@@ -347,3 +347,19 @@ def test_health_and_metrics_tell_strangers_nothing(world: World) -> None:
     text = HTTP.get(f"{world.url}/metrics").text
     assert 'bruk_gateway_requests_total{status="complete"} 1.0' in text
     assert all(word not in text for word in ("acme", "little", "127.0.0.1"))
+
+
+def test_all_bodies_together_are_bounded_and_a_refused_one_gives_its_part_back(idle_world: World) -> None:
+    idle_world.limits = Limits(bodies_bytes=100_000, drain_s=2)
+    idle_world.start()
+    long = [{"role": "user", "content": "x" * 60_000}]
+    idle_world.fault("", pause_s=0.3)
+    stream = ask(idle_world.client(), stream=True, messages=long)
+    with pytest.raises(openai.RateLimitError) as caught:
+        ask(idle_world.client(), messages=long)
+    assert caught.value.code == "too_many_requests"
+    assert caught.value.response.headers["retry-after"] == "1"
+    ask(idle_world.client())
+    list(stream)
+    wait_until(lambda: len(idle_world.gateway.traffic) == 0, "the place is free")  # type: ignore[union-attr]
+    assert ask(idle_world.client(), messages=long).model == "little"

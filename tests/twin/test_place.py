@@ -27,7 +27,7 @@ def played(openb):
     shapes = {name: [pod.shape for pod in read_pods(openb / f"pods_{name}.csv")] for name in WORKLOADS}
 
     def play(workload, policy, seeds):
-        from bruk.assembly import SystemClock
+        from bruk.assembly.clock import SystemClock
 
         for seed in seeds:
             if (workload, policy, seed) not in known:

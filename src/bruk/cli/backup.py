@@ -42,8 +42,8 @@ def backup(
     Without caches, folders of runs and checkpoints. Private keys are left out unless asked for: keep them
     somewhere else.
     """
-    from bruk.assembly import SystemClock
     from bruk.assembly.backup import take
+    from bruk.assembly.clock import SystemClock
     from bruk.assembly.home import Home
 
     taken = take(Home(_home(ctx, home)), file, SystemClock(), with_keys=with_keys)
@@ -80,8 +80,8 @@ def restore(
     json: JsonOption = False,
 ) -> None:
     """Make a new home of a backup, after verifying everything in it."""
-    from bruk.assembly import SystemClock
     from bruk.assembly import backup as room
+    from bruk.assembly.clock import SystemClock
     from bruk.assembly.home import Home
 
     pinned = None if key is None else keyring_of(key)

@@ -44,7 +44,7 @@ def gateway(
     """
     if ctx.invoked_subcommand is not None:
         return
-    from bruk import assembly
+    from bruk.assembly.gateway import run_gateway
 
     if home is None and site is None:
         raise InvalidInput(
@@ -54,7 +54,7 @@ def gateway(
     if control is None:
         raise InvalidInput("Where is control? Give its address with --control http://HOST:PORT.")
     folder = home or settings(ctx).home / "gateways" / str(site)
-    assembly.run_gateway(folder, control, listen, site or folder.name)
+    run_gateway(folder, control, listen, site or folder.name)
     if json:
         output.show_json({"gateway": folder.name, "ended": True})
 

@@ -33,7 +33,7 @@ def turn_off(ctx: typer.Context, site: str | None, reason: str, wait_s: int, *, 
         OSError: the hold cannot be written.
     """
     from bruk.agent.local_hold import local_answer, raise_local_hold
-    from bruk.assembly import SystemClock
+    from bruk.assembly.clock import SystemClock
 
     home = _home(ctx, site)
     hold = raise_local_hold(home, getpass.getuser(), reason, SystemClock())
@@ -69,7 +69,7 @@ def turn_on(ctx: typer.Context, site: str | None, reason: str, *, json: bool) ->
         InvalidInput, NotFound, OSError: as :func:`turn_off`.
     """
     from bruk.agent.local_hold import release_local_hold
-    from bruk.assembly import SystemClock
+    from bruk.assembly.clock import SystemClock
 
     hold = release_local_hold(_home(ctx, site), getpass.getuser(), reason, SystemClock())
     output.answer({"hold": hold}, f"Site {site} is on again by hand.", json)

@@ -52,11 +52,11 @@ def up(
     Stays until it is told to stop (Ctrl-C). Running jobs go on while Bruk is down and are found again at
     the next start.
     """
-    from bruk import assembly
+    from bruk.assembly.up import up as bring_up
 
     # What it says of itself goes beside the answer when the answer is for a program.
     with redirect_stdout(sys.stderr if json else sys.stdout):
-        answer = assembly.up(_home(ctx, home), port, gateway_port, once=once, database=database)
+        answer = bring_up(_home(ctx, home), port, gateway_port, once=once, database=database)
     if json:
         output.show_json(answer)
 
@@ -88,9 +88,9 @@ def agent(
     json: JsonOption = False,
 ) -> None:
     """Run a site's agent: dial control, make the site follow, obey the switch."""
-    from bruk import assembly
+    from bruk.assembly.agent import run_agent
 
-    assembly.run_agent(site, home or settings(ctx).home / "sites" / site, control)
+    run_agent(site, home or settings(ctx).home / "sites" / site, control)
     if json:
         output.show_json({"site": site, "ended": True})
 

@@ -56,7 +56,7 @@ def place(
     The protocol is that of the published comparison on openb: pods in an order drawn from the seed, more
     of them drawn until enough is asked for, nothing departs, and a pod without room is dropped.
     """
-    from bruk.assembly import SystemClock
+    from bruk.assembly.clock import SystemClock
     from bruk.scheduler.fleet.rules import known_rule
     from bruk.twin.openb import read_nodes, read_pods
     from bruk.twin.picture import Axes, check_suffix, draw
@@ -143,7 +143,7 @@ def replay(
     A gang of at most one node's devices stays on one node; a larger one takes whole nodes. Nothing is
     preempted but by 'srtf'. Backfilling goes by time limits, or by true lengths where the trace has none.
     """
-    from bruk.assembly import SystemClock
+    from bruk.assembly.clock import SystemClock
     from bruk.facility.site import reference_site
     from bruk.twin.picture import Axes, check_suffix, draw
     from bruk.twin.replay.figures import figures, held_devices

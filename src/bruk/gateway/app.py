@@ -146,7 +146,7 @@ async def _infer(gateway: Gateway, exchange: Exchange, caller: Caller, route: Ro
     # The place is taken before the body is read, so that bodies in memory are bounded too.
     ticket = gateway.traffic.enter(caller.project.tenant)
     try:
-        request = parse(route, await exchange.read_body())
+        request = parse(route, await exchange.read_body(lambda more: gateway.traffic.hold(ticket, more)))
         try:
             admitted = gateway.admission.admit(exchange.request_id, caller, request, ticket)
         finally:

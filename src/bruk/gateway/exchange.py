@@ -146,11 +146,14 @@ class Exchange:
 
     # What is asked of it.
 
-    async def read_body(self) -> bytes:
+    async def read_body(self, hold: Callable[[int], object] = lambda _: None) -> bytes:
         """The whole body.
 
+        Args:
+            hold: told of each part's length [bytes] before it is kept; it may refuse.
+
         Raises:
-            Refusal: it is longer than the bound, or comes too slowly.
+            Refusal: it is longer than the bound, or comes too slowly, or ``hold`` refuses.
             ConnectionResetError: the client has gone.
         """
         bound = self._limits.body_bytes
@@ -161,22 +164,24 @@ class Exchange:
                 self._wire.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             try:
                 async with asyncio.timeout(self._limits.body_s):
-                    return await self._rest(bound)
+                    return await self._rest(bound, hold)
             except TimeoutError:
                 raise Refusal(
                     "body_timeout", f"The body did not come within {self._limits.body_s:g} seconds."
                 ) from None
         if too_large or self._parts_bytes > bound:
             raise _too_large(bound)
+        hold(self._parts_bytes)
         return b"".join(self._parts)
 
-    async def _rest(self, bound: int) -> bytes:
+    async def _rest(self, bound: int, hold: Callable[[int], object]) -> bytes:
         found: list[bytes] = []
         size = 0
         while data := await self._chunk():
             size += len(data)
             if size > bound:
                 raise _too_large(bound)
+            hold(len(data))
             found.append(data)
         return b"".join(found)
 

@@ -12,6 +12,7 @@ class Limits:
         body_bytes: longest request body [bytes].
         answer_bytes: longest answer that is not streamed, and longest event of one that is [bytes].
         requests: requests admitted at once, those whose body is still being read included.
+        bodies_bytes: all their bodies together [bytes].
         body_s: a client's time to send its body [s].
         first_byte_s: a replica's time to begin its answer [s].
         idle_s: longest silence of a replica in the middle of an answer [s].
@@ -28,7 +29,8 @@ class Limits:
 
     body_bytes: int = 8 * 2**20
     answer_bytes: int = 64 * 2**20
-    requests: int = 256
+    requests: int = 4096
+    bodies_bytes: int = 256 * 2**20
     body_s: float = 60.0
     first_byte_s: float = 300.0
     idle_s: float = 120.0

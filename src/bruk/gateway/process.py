@@ -71,7 +71,7 @@ class Gateway:
             name, site, pinned_keys, clock, home / "epoch", self.limits.lease_ms, home / KEYS_FILE
         )
         self.accounts = Accounts()
-        self.traffic = Traffic(name, site, self.limits.requests)
+        self.traffic = Traffic(name, site, self.limits.requests, self.limits.bodies_bytes)
         self.limiter = Limiter()
         self.admission = Admission(self.leases, self.traffic, self.accounts, self.limiter, clock)
         self.upstream = Upstream(self.limits, clock)

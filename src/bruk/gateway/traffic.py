@@ -24,6 +24,7 @@ class Ticket:
         held: a hold that came later covers it.
         cut: ends it at once with this reason; set while it can be cut.
         cut_reason: why it was cut, or None.
+        body_bytes: of its body, as much as was read [bytes].
         status, tokens_in, tokens_out: how it ended and what it used, once that is in the journal.
     """
 
@@ -33,6 +34,7 @@ class Ticket:
     held: bool = False
     cut: Callable[[], object] | None = None
     cut_reason: str | None = None
+    body_bytes: int = 0
     status: str = ""
     tokens_in: int = 0
     tokens_out: int = 0
@@ -50,10 +52,12 @@ class Traffic:
     gateway: str
     site: str
     requests_max: int
+    bodies_bytes_max: int = 2**62
     on_change: Callable[[], object] = lambda: None
     draining: bool = False
     refused: int = 0
     drained: int = 0
+    _bodies_bytes: int = 0
     _tickets: set[Ticket] = field(default_factory=set)
     _holds: tuple[Hold, ...] = ()
     _wanted_generation: int = 0
@@ -86,9 +90,26 @@ class Traffic:
         self._tickets.add(ticket)
         return ticket
 
+    def hold(self, ticket: Ticket, more_bytes: int) -> None:
+        """Count more of a request's body.
+
+        Raises:
+            Refusal: all bodies together are longer than may be kept.
+        """
+        ticket.body_bytes += more_bytes
+        self._bodies_bytes += more_bytes
+        if self._bodies_bytes > self.bodies_bytes_max:
+            raise Refusal(
+                "too_many_requests",
+                "This gateway holds as many long requests as it can. Try again shortly.",
+                retry_after_s=1,
+            )
+
     def leave(self, ticket: Ticket) -> None:
         """Count a request out, once everything about it is durable."""
         self._tickets.discard(ticket)
+        self._bodies_bytes -= ticket.body_bytes
+        ticket.body_bytes = 0
         if ticket.held:
             self.drained += 1
             self._settle()

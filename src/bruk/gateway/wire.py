@@ -18,7 +18,7 @@ from bruk.model.errors import BrukError, ErrorKind
 # What an answer's head may have at most [bytes].
 HEAD_BYTES_MAX = 64 * 1024
 # A replica that is ahead of its client by so much is not read any further until the client has caught up.
-_AHEAD_BYTES_MAX = 256 * 1024
+_AHEAD_BYTES_MAX = 64 * 1024
 
 
 class UpstreamFailed(BrukError):

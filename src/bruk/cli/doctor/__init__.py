@@ -55,7 +55,7 @@ def doctor(
     Whether Bruk runs or not; it changes nothing. Exit status 1 if something is wrong; what is merely lacking
     is optional.
     """
-    from bruk.assembly import SystemClock
+    from bruk.assembly.clock import SystemClock
 
     chosen = settings(ctx)
     here = port or _port_of(chosen, "url") or 8610

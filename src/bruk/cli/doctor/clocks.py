@@ -14,7 +14,7 @@ OFF_MS_MAX = 5_000
 
 def check_clock(home: Path) -> Check:
     """Whether the machine's clock is where Bruk's time is: that never runs back."""
-    from bruk.assembly import SystemClock
+    from bruk.assembly.clock import SystemClock
     from bruk.store import records
     from bruk.store.database import Database
 

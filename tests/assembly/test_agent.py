@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bruk.assembly.processes import _local_config
+from bruk.assembly.agent import _local_config
 from bruk.model.egress import parse
 from bruk.model.errors import InvalidInput
 
