@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from bruk.admission import Budget, Quote, euros, request_amount_microeur
 from bruk.gateway.problem import Refusal
+from bruk.gateway.usage import Used
 from bruk.model.errors import BudgetExhausted
 from bruk.model.ledger import PRICED_QUANTITY, Resource
-from bruk.wire.gateway import ProjectGrant, UsageRecord
+from bruk.wire.gateway import ProjectGrant
 
 
-def amount_of(record: UsageRecord) -> int:
+def amount_of(record: Used) -> int:
     """What a record costs at its own prices, as the ledger will count it [EUR * 1e-6]."""
     price_in = quote(Resource.TOKENS_IN, record.model, record.price_in_microeur, record.price_in_version)
     price_out = quote(Resource.TOKENS_OUT, record.model, record.price_out_microeur, record.price_out_version)
@@ -116,7 +117,7 @@ class Accounts:
                 reserved_microeur=budget.reserved_microeur,
             ) from None
 
-    def settle(self, record: UsageRecord, seq: int) -> None:
+    def settle(self, record: Used, seq: int) -> None:
         """Exchange a reservation for what was really used, once that is in the journal under this number."""
         self.budget(record.project).settle(record.request, amount_of(record))
         self._journalled[seq] = (record.project, record.request)

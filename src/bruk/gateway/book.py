@@ -12,12 +12,10 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-import orjson
-
 from bruk.gateway.account import Accounts
 from bruk.gateway.problem import Refusal
+from bruk.gateway.usage import Used, numbered, packed, unpacked
 from bruk.journal import KEEP_BYTES, Journal, JournalError
-from bruk.wire.gateway import UsageRecord
 
 _LOG = logging.getLogger(__name__)
 _LEFT_OVER_MAX = 10_000
@@ -34,7 +32,7 @@ class UsageBook:
     def __init__(self, journal: Journal, accounts: Accounts) -> None:
         self._journal = journal
         self._accounts = accounts
-        self._left_over: deque[UsageRecord] = deque()
+        self._left_over: deque[Used] = deque()
         self._broken = False
         # The newest records are kept in memory for the hand-over, all those behind number `_kept_from`, as
         # they are written.
@@ -52,8 +50,8 @@ class UsageBook:
             JournalError: see `Journal.open`.
         """
         book = cls(Journal.open(folder, new_id=new_id, keep_bytes=KEEP_BYTES), accounts)
-        for record in book._read(book._journal.acknowledged_seq + 1, 2**62):
-            accounts.settle(record, record.seq)
+        for entry in book._journal.read_from(book._journal.acknowledged_seq + 1):
+            accounts.settle(unpacked(entry.payload), entry.seq)
         return book
 
     @property
@@ -89,7 +87,7 @@ class UsageBook:
                 retry_after_s=10,
             )
 
-    async def enter(self, record: UsageRecord) -> None:
+    async def enter(self, record: Used) -> None:
         """Make the record durable and settle its reservation; returns when both are done.
 
         Raises:
@@ -101,7 +99,7 @@ class UsageBook:
             self._broken = True
             raise
 
-    async def enter_later(self, record: UsageRecord) -> None:
+    async def enter_later(self, record: Used) -> None:
         """As `enter`, for what a client has already seen: what the disk refuses is kept and tried again."""
         try:
             await self.enter(record)
@@ -123,10 +121,10 @@ class UsageBook:
             return
         self._broken = False
 
-    async def _append(self, record: UsageRecord) -> None:
-        packed = _packed(record)
-        seq = self._journal.append(packed, at_once=False)
-        kept = (seq, packed)
+    async def _append(self, record: Used) -> None:
+        data = packed(record)
+        seq = self._journal.append(data, at_once=False)
+        kept = (seq, data)
         if len(self._kept) < _KEPT_MAX:
             self._kept.append(kept)
         else:
@@ -143,20 +141,20 @@ class UsageBook:
         self._accounts.settle(record, seq)
         self.on_entry()
 
-    def pending(self, count_max: int) -> list[UsageRecord]:
-        """The oldest records that were not acknowledged yet, in order and without a gap."""
+    def pending(self, count_max: int) -> list[bytes]:
+        """The oldest records that were not acknowledged yet, in order and without a gap: their JSON."""
         acknowledged = self._after
         if acknowledged < max(self._kept_from, self._journal.acknowledged_seq):
             return self._read(max(acknowledged + 1, self._journal.oldest_seq), count_max)
         while self._kept and self._kept[0][0] <= acknowledged:
             self._kept.popleft()
-        durable: list[UsageRecord] = []
-        for seq, packed in self._kept:
+        durable: list[bytes] = []
+        for seq, data in self._kept:
             # What stands behind a record that is not durable yet waits for it, since control acknowledges
             # everything up to a number.
             if seq in self._committing or len(durable) == count_max:
                 break
-            durable.append(_unpacked(seq, packed))
+            durable.append(numbered(seq, data))
         return durable
 
     def acknowledge(self, seq: int) -> None:
@@ -185,21 +183,10 @@ class UsageBook:
         """Make everything durable and give the journal up."""
         self._journal.close()
 
-    def _read(self, seq: int, count_max: int) -> list[UsageRecord]:
-        records: list[UsageRecord] = []
+    def _read(self, seq: int, count_max: int) -> list[bytes]:
+        records: list[bytes] = []
         for entry in self._journal.read_from(seq):
             if len(records) >= count_max:
                 break
-            records.append(_unpacked(entry.seq, entry.payload))
+            records.append(numbered(entry.seq, entry.payload))
         return records
-
-
-def _packed(record: UsageRecord) -> bytes:
-    fields = dict(record.__dict__)
-    del fields["seq"]
-    return orjson.dumps(fields)
-
-
-def _unpacked(seq: int, packed: bytes) -> UsageRecord:
-    # It was written here, and the journal's checksum has vouched for it.
-    return UsageRecord.model_construct(**{**orjson.loads(packed), "seq": seq})

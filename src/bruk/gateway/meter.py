@@ -10,7 +10,8 @@ from typing import Any, TypeGuard
 
 from bruk.gateway.admit import Admitted
 from bruk.gateway.splice import JsonObject
-from bruk.wire.gateway import ReplicaRoute, UsageRecord
+from bruk.gateway.usage import Used
+from bruk.wire.gateway import ReplicaRoute
 
 # Rule of thumb for text where no engine reported a count: four characters of English a token
 # (https://help.openai.com/en/articles/4936856, "1 token ~= 4 chars in English", retrieved 2026-09).
@@ -75,13 +76,11 @@ class Meter:
         """What has been used by now costs [EUR * 1e-6]."""
         return self._admitted.amount_microeur(*self.tokens)
 
-    def record(self, request_id: str, replica: ReplicaRoute, now_ms: int, status: str) -> UsageRecord:
+    def record(self, request_id: str, replica: ReplicaRoute, now_ms: int, status: str) -> Used:
         """The record for the journal; its number is the journal's to give."""
         admitted = self._admitted
         tokens_in, tokens_out = self.tokens
-        # Every value was made here, so that none need be checked.
-        return UsageRecord.model_construct(
-            seq=0,
+        return Used(
             request=request_id,
             at_ms=max(now_ms, admitted.at_ms),
             from_ms=admitted.at_ms,

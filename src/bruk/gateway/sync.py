@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import httpx
 import orjson
@@ -24,7 +25,7 @@ from bruk.gateway.traffic import Traffic
 from bruk.journal import JournalError
 from bruk.model.clock import Clock
 from bruk.wire.bearer import BearerFile
-from bruk.wire.gateway import GatewayAnswer, GatewaySync
+from bruk.wire.gateway import GatewayAnswer
 
 _LOG = logging.getLogger(__name__)
 SYNC_PATH = "/api/v1/gateway/sync"
@@ -35,6 +36,16 @@ USAGE_MAX = 1_000
 _GATHER_S = 0.2
 _PAUSE_S_MIN, _PAUSE_S_MAX = 0.2, 2.0
 _TICK_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is said to control: a `GatewaySync` as JSON, how many records of usage it has, and the generation
+    that it acknowledges."""
+
+    body: bytes
+    records: int
+    generation: int
 
 
 class Sync:
@@ -140,10 +151,10 @@ class Sync:
         """
         message = self.message(wait_ms, usage_max)
         if usage_max:
-            self._sent = len(message.usage)
+            self._sent = message.records
         response = await self._opened().post(
             self._url,
-            content=message.model_dump_json(),
+            content=message.body,
             headers={"content-type": "application/json"},
             timeout=httpx.Timeout(10, read=wait_ms / 1000 + 10),
         )
@@ -158,21 +169,24 @@ class Sync:
             await asyncio.to_thread(self._book.acknowledge, self.settled_seq(answer))
         if wait_ms:
             self._version = answer.version
-        self._acknowledged_generation = message.acknowledgement.generation
+        self._acknowledged_generation = message.generation
 
-    def message(self, wait_ms: int, usage_max: int) -> GatewaySync:
+    def message(self, wait_ms: int, usage_max: int) -> Message:
         """What there is to say now, with at most so much usage."""
-        return GatewaySync(
-            gateway=self._gateway,
-            journal=self._book.journal_id,
-            now_ms=self._clock.now_ms(),
-            known_epoch=self._leases.epoch,
-            known_version=self._version if wait_ms else 0,
-            wait_ms=wait_ms,
-            usage_after=self._book.after,
-            usage=self._book.pending(usage_max) if usage_max else [],
-            acknowledgement=self._traffic.acknowledgement(self._clock.now_ms()),
-        )
+        acknowledgement = self._traffic.acknowledgement(self._clock.now_ms())
+        usage = self._book.pending(usage_max) if usage_max else []
+        said = {
+            "gateway": self._gateway,
+            "journal": self._book.journal_id,
+            "now_ms": self._clock.now_ms(),
+            "known_epoch": self._leases.epoch,
+            "known_version": self._version if wait_ms else 0,
+            "wait_ms": wait_ms,
+            "usage_after": self._book.after,
+            "usage": [orjson.Fragment(record) for record in usage],
+            "acknowledgement": acknowledgement,
+        }
+        return Message(orjson.dumps(said), len(usage), acknowledgement.generation)
 
     def rely_on(self, answer: GatewayAnswer) -> bool:
         """Rely on the lease of an answer from now on; True if it was a newer one.

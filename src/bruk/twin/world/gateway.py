@@ -122,7 +122,8 @@ class SimulatedGateway:
         if not self.up:
             return
         try:
-            answer = self.line.exchange(self._sync.message(0, USAGE_MAX))
+            message = self._sync.message(0, USAGE_MAX)
+            answer = self.line.exchange(GatewaySync.model_validate_json(message.body))
             if self._sync.rely_on(answer):
                 self._book.acknowledge(self._sync.settled_seq(answer))
         except (ControlAway, ControlRefused, LeaseRefused):
