@@ -13,7 +13,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from benchmarks.row import Row, seconds, timed
-from bruk.assembly import SystemClock
+from bruk.assembly.clock import SystemClock
 from bruk.scheduler.fleet import Fleet, FleetNode, Setting, Shape, counted, rule
 from bruk.twin.chance import SeededChance
 from bruk.twin.openb import Pod, read_nodes, read_pods

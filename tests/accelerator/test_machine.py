@@ -8,13 +8,14 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bruk.assembly.clock import SystemClock
+from bruk.cli.demo.act import until
 from bruk.cli.demo.scene import Scene, bruk_up, processes_of_runs
 from bruk.engines.local.accelerators import catalogue_name, device_files, find_accelerators
 from bruk.engines.meter import NvmlMeter, SmiMeter
@@ -62,15 +63,6 @@ def smi(field: str) -> str:
     return subprocess.run(query, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
 
 
-def until(what: str, look: Callable[[], Any], timeout_s: float = 90) -> Any:
-    end = time.monotonic() + timeout_s
-    while time.monotonic() < end:
-        if found := look():
-            return found
-        time.sleep(0.1)
-    raise AssertionError(f"{what} did not happen")
-
-
 def test_the_board_is_found_under_the_name_that_prices_use() -> None:
     found = find_accelerators()
     assert (found.vendor, found.name) == ("nvidia", catalogue_name(smi("name")))
@@ -111,7 +103,9 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
             operator.prices.set(PriceBody.model_validate({"resource": resource, "price_microeur": 3_600_000}))
         operator.tenants.add(TenantBody(name="acme"))
         operator.projects.add(ProjectBody(tenant="acme", name="lab"))
-        until("the agent", lambda: all(item.connected and item.devices for item in operator.status().sites))
+        until(
+            "the agent", 120, lambda: all(item.connected and item.devices for item in operator.status().sites)
+        )
         operator.access_requests.ask(InspectionBody(project="acme/lab", reason="a test"))
         yield scene
 
@@ -130,7 +124,7 @@ def ended(scene: Scene, job: str, timeout_s: float = 240) -> WorkloadView:
         view = scene.operator.workloads.get(job)
         return view if view.workload.outcome is not Outcome.OPEN else None
 
-    view: WorkloadView = until("the job's end", look, timeout_s)
+    view: WorkloadView = until("the job's end", timeout_s, look)
     return view
 
 
@@ -145,7 +139,7 @@ def test_a_run_has_the_board_alone_and_its_energy_is_measured(scene: Scene) -> N
     outside = NvmlMeter(SystemClock(), pynvml)
     outside.read()
     first, second = work(scene, 15), work(scene, 1)
-    until("the first runs", lambda: scene.operator.workloads.get(first).runs)
+    until("the first runs", 120, lambda: scene.operator.workloads.get(first).runs)
     why = scene.operator.workloads.why(second)
     assert why.waiting_for is not None, "one board is one run's"
     print(f"the second waits: {why.waiting_for}")
@@ -174,12 +168,12 @@ def test_a_run_has_the_board_alone_and_its_energy_is_measured(scene: Scene) -> N
 def test_off_leaves_nothing_on_the_board(scene: Scene) -> None:
     free_mib = int(smi("memory.used"))
     job = work(scene, 600)
-    until("memory in use", lambda: int(smi("memory.used")) > free_mib + 200)
+    until("memory in use", 120, lambda: int(smi("memory.used")) > free_mib + 200)
     turned_at = time.monotonic()
     scene.operator.switch.off(SwitchBody(scope=HoldScope.SITE, target="here"))
-    until("the board is free", lambda: int(smi("memory.used")) <= free_mib + 50)
+    until("the board is free", 120, lambda: int(smi("memory.used")) <= free_mib + 50)
     print(f"\nthe board was free {time.monotonic() - turned_at:.1f} s after the switch")
-    until("the run's end", lambda: not processes_of_runs(scene.home))
+    until("the run's end", 120, lambda: not processes_of_runs(scene.home))
     scene.operator.workloads.cancel(job)
     scene.operator.switch.on(SwitchBody(scope=HoldScope.SITE, target="here"))
 
@@ -207,10 +201,10 @@ def test_a_model_is_trained_evaluated_and_served_on_the_board(scene: Scene) -> N
     print({name: value / 1e6 for name, value in evaluation.figures_micro.items()})
     endpoint = EndpointBody(project="acme/lab", name="lm", model="lm", tenants=["*"], context_tokens=256)
     scene.operator.endpoints.add(endpoint)
-    until("a replica", lambda: any(run.ready for run in scene.operator.endpoints.get("lm").runs))
+    until("a replica", 120, lambda: any(run.ready for run in scene.operator.endpoints.get("lm").runs))
     _, secret = scene.operator.projects.add_key("acme/lab", KeyBody(name="caller"))
     client = openai.OpenAI(base_url=f"{scene.gateway_url}/v1", api_key=secret, max_retries=10)
-    until("the gateway's route", lambda: "lm" in {model.id for model in client.models.list()})
+    until("the gateway's route", 120, lambda: "lm" in {model.id for model in client.models.list()})
     started, answers = time.monotonic(), []
     for _ in range(5):
         message = {"role": "user", "content": "def main():"}
@@ -222,6 +216,7 @@ def test_a_model_is_trained_evaluated_and_served_on_the_board(scene: Scene) -> N
     assert len({answer.choices[0].message.content for answer in answers}) == 1
     billed = until(
         "the bill",
+        120,
         lambda: (
             sum(e.quantity for e in scene.operator.ledger.list() if e.resource is Resource.TOKENS_OUT)
             >= tokens

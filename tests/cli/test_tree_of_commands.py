@@ -97,7 +97,7 @@ def test_up_says_what_becomes_of_running_jobs(bruk):
 @pytest.mark.parametrize("line", [["--home", "HERE", "up"], ["up", "--home", "HERE"]])
 def test_up_takes_its_home_before_and_behind_the_command(bruk, monkeypatch, tmp_path, line):
     given = []
-    monkeypatch.setattr("bruk.assembly.up", lambda home, *rest, **more: given.append(home) or {})
+    monkeypatch.setattr("bruk.assembly.up.up", lambda home, *rest, **more: given.append(home) or {})
     here = str(tmp_path / "here")
     assert bruk(*[here if word == "HERE" else word for word in line])[0] == 0
     assert given == [tmp_path / "here"]

@@ -1,8 +1,7 @@
 """One running Bruk for both official clients, with a model that was trained, judged and served by it."""
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from bruk.cli.demo.act import until
 from bruk.cli.demo.scene import Scene, bruk_up
 from bruk.model.workload import Outcome
 from bruk.wire.requests import (
@@ -48,15 +48,6 @@ TRAINING = {
 }
 
 
-def until(what: str, look: Callable[[], Any], timeout_s: float = 120) -> Any:
-    end = time.monotonic() + timeout_s
-    while time.monotonic() < end:
-        if found := look():
-            return found
-        time.sleep(0.1)
-    raise AssertionError(f"{what} did not happen")
-
-
 @dataclass(frozen=True)
 class Cloud:
     """Where clients send their calls, and with which key."""
@@ -91,7 +82,7 @@ def _served(scene: Scene, folder: Path) -> str:
         operator.prices.set(PriceBody.model_validate({"resource": resource, "price_microeur": 1_000_000}))
     # A model of twelve steps is no good; what is tried here is what clients say to it.
     operator.models.set_default_gate(GateBody(limit_permille=100_000))
-    until("the agent", lambda: all(item.connected and item.devices for item in operator.status().sites))
+    until("the agent", 120, lambda: all(item.connected and item.devices for item in operator.status().sites))
     inputs = {"corpus": operator.artifacts.put(_corpus(folder / "corpus"), "acme/lab", "corpus").id}
     _run(scene, {"recipe": "pretrain", "config": TRAINING, "inputs": inputs, "model": MODEL})
     _run(scene, {"recipe": "evaluate", "evaluates": MODEL, "inputs": inputs})
@@ -99,10 +90,10 @@ def _served(scene: Scene, folder: Path) -> str:
         project="acme/lab", name=MODEL, model=MODEL, tenants=["*"], context_tokens=CONTEXT
     )
     operator.endpoints.add(endpoint)
-    until("a replica", lambda: any(run.ready for run in operator.endpoints.get(MODEL).runs))
+    until("a replica", 120, lambda: any(run.ready for run in operator.endpoints.get(MODEL).runs))
     _, secret = operator.projects.add_key("acme/lab", KeyBody(name="conformance"))
     url, key = f"{scene.gateway_url}/v1/models", {"authorization": f"Bearer {secret}"}
-    until("the route", lambda: MODEL in httpx.get(url, headers=key, trust_env=False).text)
+    until("the route", 120, lambda: MODEL in httpx.get(url, headers=key, trust_env=False).text)
     return secret
 
 
@@ -110,7 +101,7 @@ def _run(scene: Scene, spec: dict[str, Any]) -> None:
     body = {"project": "acme/lab", "name": "job", "spec": {"time_limit_s": 300, "retry_limit": 0, **spec}}
     job = scene.operator.workloads.submit(JobBody.model_validate(body)).id
     work = scene.operator.workloads
-    until("the job's end", lambda: work.get(job).workload.outcome is not Outcome.OPEN)
+    until("the job's end", 120, lambda: work.get(job).workload.outcome is not Outcome.OPEN)
     view = work.get(job)
     assert view.workload.outcome is Outcome.SUCCEEDED, json.dumps(view.workload.outcome_detail)
 

@@ -11,6 +11,7 @@ import shutil
 import stat
 from pathlib import Path
 
+from bruk.journal.disk import sync_folder
 from bruk.model.errors import InvalidInput
 
 _SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,199}")
@@ -47,15 +48,6 @@ def write_durably(path: Path, data: bytes) -> None:
             draft.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def read_slice(path: Path, offset: int, limit: int) -> bytes:

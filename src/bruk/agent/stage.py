@@ -14,9 +14,10 @@ import threading
 from collections.abc import Collection
 from pathlib import Path
 
-from bruk.agent.disk import check_segment, free_bytes, remove_tree, sync_folder
+from bruk.agent.disk import check_segment, free_bytes, remove_tree
 from bruk.agent.record import Folders
 from bruk.agent.sync import ControlAway, Transport
+from bruk.journal.disk import sync_folder
 from bruk.model.artifact import ArtifactKind
 from bruk.model.errors import BrukError, ErrorKind
 from bruk.wire.agent import InputOrder, RunOrder

@@ -123,3 +123,18 @@ def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
     with shown:
         task = shown.add_task(what, total=total)
         yield lambda: shown.advance(task)
+
+
+@contextmanager
+def percent(what: str) -> Iterator[Callable[[int, int], None]]:
+    """As ``progress``, by what was done of how much, in steps of a hundredth."""
+    with progress(what, 100) as advance:
+        shown = 0
+
+        def told(done: int, total: int) -> None:
+            nonlocal shown
+            while shown < 100 * done // max(total, 1):
+                advance()
+                shown += 1
+
+        yield told

@@ -1,7 +1,6 @@
 """The twin: the product's own decisions on a virtual clock, before anyone trusts them with a site."""
 
 import os
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -67,8 +66,8 @@ def place(
         check_suffix(plot)
     fleet = read_nodes(nodes)
     shapes = [pod.shape for pod in read_pods(workloads)]
-    with output.progress("percent placed", 100) as advance:
-        found = play(fleet, shapes, policy, seed, inflate, SystemClock(), _by_percent(advance))
+    with output.percent("percent placed") as told:
+        found = play(fleet, shapes, policy, seed, inflate, SystemClock(), told)
     _show_placed(found, json)
     if plot is not None:
         axes = Axes(
@@ -100,19 +99,6 @@ def _show_placed(found: "Placed", json: bool) -> None:
 
 def _rounded(percent: float | None) -> float | None:
     return None if percent is None else round(percent, 4)
-
-
-def _by_percent(advance: Callable[[], None]) -> Callable[[int, int], None]:
-    """Moves a bar of a hundred steps by what was done of how much."""
-    shown = 0
-
-    def told(done: int, total: int) -> None:
-        nonlocal shown
-        while shown < 100 * done // max(total, 1):
-            advance()
-            shown += 1
-
-    return told
 
 
 def replay(
@@ -159,8 +145,8 @@ def replay(
     jobs = jobs if limit is None else jobs.first(limit)
     clock = SystemClock()
     began_ms = clock.monotonic_ms()
-    with output.progress("percent replayed", 100) as advance:
-        played = play(policy, jobs, devices, backfill, _by_percent(advance))
+    with output.percent("percent replayed") as told:
+        played = play(policy, jobs, devices, backfill, told)
     seconds = max(clock.monotonic_ms() - began_ms, 1) / 1000
     found = figures(jobs, played, gpus, place_of_power)
     answer = {name: _short(value) for name, value in asdict(found).items()}

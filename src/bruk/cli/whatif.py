@@ -63,15 +63,7 @@ def what_if(
         check_suffix(plot)
     snapshot = read_snapshot(file)
     events = [read_event(text, snapshot.now_ms) for text in event]
-    with output.progress("percent played", 100) as advance:
-        shown = 0
-
-        def told(done: int, total: int) -> None:
-            nonlocal shown
-            while shown < 100 * done // max(total, 1):
-                advance()
-                shown += 1
-
+    with output.percent("percent played") as told:
         answer = compare(snapshot, events, snapshot.now_ms + duration_ms(span), told)
     _show(answer, json)
     if plot is not None:

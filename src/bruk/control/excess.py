@@ -71,22 +71,11 @@ def _worth_microeur(entries: Iterable[LedgerEntry], device_ms: int) -> int:
 
 
 def _credit(control: Control, job: Workload, used_ms: int, amount_microeur: int) -> LedgerEntry:
-    now_ms = control.clock.now_ms()
-    return LedgerEntry(
-        seq=0,
-        key=f"credit/{job.id}/{used_ms}",
-        at_ms=now_ms,
-        from_ms=now_ms,
-        to_ms=now_ms,
-        tenant=job.project.split("/")[0],
-        project=job.project,
-        site="",
-        resource=Resource.CREDIT,
-        item="",
-        quantity=0,
-        price_microeur=0,
-        price_version=0,
-        amount_microeur=-amount_microeur,
+    return LedgerEntry.credit(
+        f"{job.id}/{used_ms}",
+        control.clock.now_ms(),
+        job.project,
+        amount_microeur,
         workload=job.id,
         note=f"{job.name}: interrupted by its operator, it had to use more device time than its time limit",
     )

@@ -4,7 +4,7 @@ from bruk.control import authorise
 from bruk.control.control import Control
 from bruk.facility.carbon import mean_day_intensity
 from bruk.model.errors import InvalidInput
-from bruk.model.ledger import LedgerEntry, Resource
+from bruk.model.ledger import LedgerEntry
 from bruk.model.tenant import Actor
 from bruk.reports.invoice import InvoiceHeader, SiteFactor, invoice_from_entries
 from bruk.reports.invoice_check import check_invoice
@@ -100,22 +100,8 @@ def credit(control: Control, actor: Actor, body: CreditBody) -> LedgerEntry:
     with control.change(actor, "ledger.credit", body.project, amount_microeur=body.amount_microeur) as change:
         authorise.operate(actor, "write credits")
         project = people.get_project(change.connection, body.project)
-        entry = LedgerEntry(
-            seq=0,
-            key=f"credit/{control.clock.new_id('credit')}",
-            at_ms=change.now_ms,
-            from_ms=change.now_ms,
-            to_ms=change.now_ms,
-            tenant=project.tenant,
-            project=project.id,
-            site="",
-            resource=Resource.CREDIT,
-            item="",
-            quantity=0,
-            price_microeur=0,
-            price_version=0,
-            amount_microeur=-body.amount_microeur,
-            note=body.note,
+        entry = LedgerEntry.credit(
+            control.clock.new_id("credit"), change.now_ms, project.id, body.amount_microeur, note=body.note
         )
         return records.append_ledger(change.connection, [entry])[0]
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from bruk.control import authorise
 from bruk.control.control import Control
+from bruk.journal.disk import sync_folder
 from bruk.model.clock import Clock
 from bruk.model.errors import Forbidden, InvalidInput
 from bruk.model.ledger import AuditEntry
@@ -236,7 +237,7 @@ def _put_in_place(folder: Path, ring: Keyring) -> None:
 
 def _move(source: Path, target: Path) -> None:
     os.replace(source, target)
-    _sync(target.parent)
+    sync_folder(target.parent)
 
 
 def _publish(folder: Path, ring: Keyring) -> None:
@@ -247,12 +248,4 @@ def _publish(folder: Path, ring: Keyring) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(draft, folder / PUBLIC)
-    _sync(folder)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(folder)

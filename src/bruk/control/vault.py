@@ -13,6 +13,7 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken
 
+from bruk.journal.disk import sync_folder
 from bruk.model.errors import BrukError, ErrorKind
 from bruk.model.jsontext import parse_json
 
@@ -81,11 +82,7 @@ class Vault:
         finally:
             with contextlib.suppress(FileNotFoundError):
                 draft.unlink()
-        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(self._path.parent)
 
 
 def _unreadable(why: str) -> SecretsUnreadable:

@@ -97,6 +97,35 @@ class LedgerEntry:
     prev: str = ""
     hash: str = ""
 
+    @classmethod
+    def credit(
+        cls, key: str, at_ms: int, project: str, amount_microeur: int, *, note: str, workload: str = ""
+    ) -> "LedgerEntry":
+        """A correction of the past in the project's favour; the chain gives it its number.
+
+        Args:
+            key: tells it from all other credits.
+            amount_microeur: what is given back [EUR * 1e-6].
+        """
+        return cls(
+            seq=0,
+            key=f"credit/{key}",
+            at_ms=at_ms,
+            from_ms=at_ms,
+            to_ms=at_ms,
+            tenant=project.split("/")[0],
+            project=project,
+            site="",
+            resource=Resource.CREDIT,
+            item="",
+            quantity=0,
+            price_microeur=0,
+            price_version=0,
+            amount_microeur=-amount_microeur,
+            workload=workload,
+            note=note,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:

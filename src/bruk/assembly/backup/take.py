@@ -18,6 +18,7 @@ import bruk
 from bruk.assembly.backup.archive import DATABASE, FORMAT, KIND, Writer
 from bruk.assembly.home import Home
 from bruk.control.proof import Proof, prove
+from bruk.journal.disk import sync_folder
 from bruk.journal.snapshot import snapshot
 from bruk.model.clock import Clock
 from bruk.model.errors import BrukError, Conflict, ErrorKind, InvalidInput
@@ -87,7 +88,7 @@ def take(home: Home, target: Path, clock: Clock, *, with_keys: bool = False) -> 
         with _workshop(draft):
             taken = _Taking(home, draft, clock, Taken(target, now_ms, with_keys)).run()
             os.replace(draft / "archive", target)
-            _sync(target.parent)
+            sync_folder(target.parent)
             return taken
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
@@ -208,11 +209,3 @@ class _Taking:
             "files": {name: [kept.size_bytes, kept.sha256] for name, kept in sorted(writer.files.items())},
         }
         return SignedDocument.sign(KIND, body, key)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
