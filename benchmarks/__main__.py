@@ -75,8 +75,8 @@ def main() -> None:
             write(name, f"{table(found)}\n\n{text}".rstrip())
         else:
             rows += found
-    if not sys.argv[1:]:
-        write("measured", table(rows))  # Of the other parts only a whole run is written down.
+    if set(wanted) >= set(ROOMS) - set(WHOLE):
+        write("measured", table(rows))  # A table is of one run.
 
 
 main()

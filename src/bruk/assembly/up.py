@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import json
 import logging
 import os
@@ -29,7 +30,7 @@ from bruk.model.errors import InvalidInput, Unauthenticated
 from bruk.model.site import EngineKind, Site
 from bruk.model.tenant import SYSTEM
 from bruk.store import places, records, work
-from bruk.store.database import Database
+from bruk.store.database import Database, StoreUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -62,14 +63,30 @@ def up(
     """
     settle_in()
     home = Home(home_path)
-    home.make()
-    with home.locked(), contextlib.closing(open_database(home, database)) as store:
-        make_first_key(home)
-        if store.is_sqlite:
-            check_database(home, store, SystemClock())
-        with store.controlled():
-            remember_database(home, store)
-            return asyncio.run(_up(home, store, port, gateway_port, once))
+    with _named(home):
+        home.make()
+        with home.locked(), contextlib.closing(open_database(home, database)) as store:
+            make_first_key(home)
+            if store.is_sqlite:
+                check_database(home, store, SystemClock())
+            with store.controlled():
+                remember_database(home, store)
+                return asyncio.run(_up(home, store, port, gateway_port, once))
+
+
+@contextlib.contextmanager
+def _named(home: Home) -> Iterator[None]:
+    """Say to whoever starts Bruk where it is that nothing can be written; others hear no path."""
+    try:
+        yield
+    except StoreUnavailable as error:
+        raise StoreUnavailable(f"{error.message}. The home is {home.path}") from error
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise StoreUnavailable(
+            f"the disk of {home.path} is full ({error.strerror}): free space, then try again"
+        ) from error
 
 
 def _listen(port: int) -> socket.socket:
