@@ -101,14 +101,20 @@ def _put(client: object, blob: Path) -> bool:
     return True
 
 
-def test_a_first_start_without_room_says_which_file_it_is_and_works_once_there_is(tmp_path: Path) -> None:
-    for disk in mounted(tmp_path / "disk", "8m"):
-        ballast = fill(disk)
-        told = bruk("--home", str(disk / "home"), "up", "--once", "--port", "0", "--gateway-port", "0")
-        assert told.returncode != 0
-        assert "full" in told.stderr or "No space left" in told.stderr
-        assert str(disk) in told.stderr
-        assert "Traceback" not in told.stderr
-        ballast.unlink()
-        again = bruk("--home", str(disk / "home"), "up", "--once", "--port", "0", "--gateway-port", "0")
-        assert again.returncode == 0, again.stderr
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 8 MiB of its own."""
+    yield from mounted(tmp_path / "disk", "8m")
+
+
+def test_a_first_start_without_room_says_which_file_it_is_and_works_once_there_is(small_disk: Path) -> None:
+    start = ("--home", str(small_disk / "home"), "up", "--once", "--port", "0", "--gateway-port", "0")
+    ballast = fill(small_disk)
+    told = bruk(*start)
+    assert told.returncode != 0
+    assert "full" in told.stderr
+    assert str(small_disk) in told.stderr
+    assert "Traceback" not in told.stderr
+    ballast.unlink()
+    again = bruk(*start)
+    assert again.returncode == 0, again.stderr

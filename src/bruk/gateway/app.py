@@ -145,12 +145,16 @@ async def _infer(gateway: Gateway, exchange: Exchange, caller: Caller, route: Ro
     gateway.book.require()
     # The place is taken before the body is read, so that bodies in memory are bounded too.
     ticket = gateway.traffic.enter(caller.project.tenant)
+    span = gateway.tracing.begin(exchange)
+    exchange.onward = span.onward
+    refused = "internal_error"
     try:
         request = parse(route, await exchange.read_body(lambda more: gateway.traffic.hold(ticket, more)))
         try:
             admitted = gateway.admission.admit(exchange.request_id, caller, request, ticket)
         finally:
             exchange.more = _limit_headers(gateway.admission.standing(caller))
+        span.model(admitted.model.name, request.stream)
         try:
             passage = asyncio.current_task()
             assert passage is not None, "a request is served in a task"
@@ -162,7 +166,15 @@ async def _infer(gateway: Gateway, exchange: Exchange, caller: Caller, route: Ro
             gateway.admission.end(exchange.request_id, ticket.tokens_in + ticket.tokens_out)
             if ticket.status:
                 gateway.metrics.served(ticket, begun_s, exchange.started_s, loop.time(), request.stream)
+        refused = ""
+    except Refusal as refusal:
+        refused = refusal.code
+        raise
+    except ConnectionResetError:
+        refused = CLIENT_GONE
+        raise
     finally:
+        span.end(ticket, refused)
         gateway.traffic.leave(ticket)
 
 

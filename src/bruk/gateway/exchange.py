@@ -75,6 +75,7 @@ class Exchange:
         started: the answer has begun.
         started_s: when, by the loop's clock [s].
         more: headers that its answer has beside its own.
+        onward: headers that its replica gets beside its own, each with its end of line.
         on_gone: called once when the client goes before the answer has ended.
     """
 
@@ -96,6 +97,7 @@ class Exchange:
         self.started = False
         self.started_s: float | None = None
         self.more: Headers = []
+        self.onward = ""
         self.on_gone: Callable[[], object] = lambda: None
         self._headers = headers
         self._wire = wire

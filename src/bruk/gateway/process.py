@@ -25,6 +25,7 @@ from bruk.gateway.limits import Limits
 from bruk.gateway.metrics import Metrics
 from bruk.gateway.relay import Relay
 from bruk.gateway.sync import Sync
+from bruk.gateway.tracing import tracing
 from bruk.gateway.traffic import Traffic
 from bruk.gateway.upstream import Upstream
 from bruk.model.clock import Clock
@@ -75,6 +76,7 @@ class Gateway:
         self.limiter = Limiter()
         self.admission = Admission(self.leases, self.traffic, self.accounts, self.limiter, clock)
         self.upstream = Upstream(self.limits, clock)
+        self.tracing = tracing(name, site)
         self.metrics = Metrics(
             in_flight=lambda: len(self.traffic),
             lease_valid=lambda: self.leases.ended_for_ms() is None,
@@ -123,6 +125,7 @@ class Gateway:
             await self.sync.close()
             await self.upstream.close()
             await asyncio.to_thread(self.book.close)
+            await asyncio.to_thread(self.tracing.close)
 
     async def run(self, listen: str) -> None:
         """Serve until SIGTERM or SIGINT: then nothing more is taken, answers under way get `Limits.drain_s`,

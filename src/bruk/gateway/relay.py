@@ -144,7 +144,11 @@ class _Passage:
             answer: Answer | None = None
             try:
                 answer = await relay.upstream.send(
-                    replica, admitted.request.route.value, body, self._exchange.request_id
+                    replica,
+                    admitted.request.route.value,
+                    body,
+                    self._exchange.request_id,
+                    self._exchange.onward,
                 )
                 answered.add(replica.run)
                 if answer.status != 200:

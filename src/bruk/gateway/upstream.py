@@ -104,8 +104,13 @@ class Upstream:
         self._places: dict[str, _Place] = {}
         self.choice = Choice(clock)
 
-    async def send(self, replica: ReplicaRoute, path: str, body: bytes, request_id: str) -> Answer:
+    async def send(
+        self, replica: ReplicaRoute, path: str, body: bytes, request_id: str, onward: str = ""
+    ) -> Answer:
         """Send the request; the answer that is returned has begun, and must be closed.
+
+        Args:
+            onward: further headers, each with its end of line.
 
         Raises:
             UpstreamFailed: the replica cannot be reached or gave no answer.
@@ -115,7 +120,7 @@ class Upstream:
         head = (
             f"POST {place.path}{path} HTTP/1.1\r\nhost: {place.named}\r\n{who}"
             "content-type: application/json\r\naccept: */*\r\naccept-encoding: identity\r\n"
-            f"x-request-id: {request_id}\r\ncontent-length: {len(body)}\r\n\r\n"
+            f"{onward}x-request-id: {request_id}\r\ncontent-length: {len(body)}\r\n\r\n"
         )
         self.choice.begins(replica.run)
         connection = None
