@@ -144,6 +144,8 @@ def _observed(view: "WorkloadView") -> str:
     found = view.workload
     if found.outcome is not Outcome.OPEN:
         return found.outcome.value
+    if found.kind is WorkloadKind.ENDPOINT and found.endpoint.attached:
+        return f"a server that already runs, declared at {found.endpoint.sites[0]}"
     if found.kind is WorkloadKind.ENDPOINT:
         ready = sum(1 for run in view.runs if run.ready and not run.ended)
         return f"{ready} of {found.endpoint.replicas} ready"
