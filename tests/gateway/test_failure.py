@@ -406,3 +406,20 @@ def test_a_control_that_was_restored_from_a_backup_gets_again_what_it_lacks(worl
     assert world.control.records() == whole
     ask(world.client())
     assert len(world.settled(4)) == 4
+
+
+def test_a_control_that_does_not_keep_up_is_waited_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bruk.gateway.book.BACKLOG_MAX", 2)
+    world.control.settle = False
+    for _ in range(3):
+        ask(world.client())
+    with pytest.raises(openai.RateLimitError) as caught:
+        ask(world.client())
+    assert caught.value.code == "too_many_requests"
+    assert caught.value.response.headers["retry-after"] == "5"
+    world.control.settle = True
+    world.control.change()
+    assert world.gateway is not None
+    book = world.gateway.book
+    wait_until(lambda: book.backlog == 0, "control has everything")
+    assert ask(world.client()).model == "little"

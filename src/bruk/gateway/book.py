@@ -20,6 +20,9 @@ from bruk.journal import KEEP_BYTES, Journal, JournalError
 _LOG = logging.getLogger(__name__)
 _LEFT_OVER_MAX = 10_000
 _KEPT_MAX = 20_000
+# So much usage may wait for the ledger: half a minute of what one process serves at its fastest. Beyond it
+# control does not keep up, and what it has not booked only grows.
+BACKLOG_MAX = 100_000
 
 
 class UsageBook:
@@ -75,11 +78,18 @@ class UsageBook:
         return self._after
 
     def require(self) -> None:
-        """Refuse while usage cannot be recorded.
+        """Refuse while usage cannot be recorded, or control is far behind with booking it.
 
         Raises:
-            Refusal: ``journal_unavailable``.
+            Refusal: ``journal_unavailable`` or ``too_many_requests``.
         """
+        # What control had once and lost with an older state is handed over again, and holds nobody up.
+        if self._journal.durable_seq - self._journal.acknowledged_seq > BACKLOG_MAX:
+            raise Refusal(
+                "too_many_requests",
+                "Control does not keep up with booking what this gateway served. Try again shortly.",
+                retry_after_s=5,
+            )
         if self._broken:
             raise Refusal(
                 "journal_unavailable",
