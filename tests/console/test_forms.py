@@ -5,9 +5,10 @@ import re
 import pytest
 from fastapi.routing import APIRoute
 
-from bruk.control import access, jobs, persons, switch
+from bruk.control import access, jobs, persons, switch, tenancy
 from bruk.model.workload import Wanted
 from bruk.store import records
+from bruk.wire.requests import ProjectChange, RateLimitsBody
 
 
 def _token(browser, path="/people"):
@@ -399,3 +400,10 @@ def test_a_new_login_ends_the_session_that_the_browser_had(cloud):
     assert browser.cookies["bruk_session"] != before
     with pytest.raises(access.Unauthenticated):
         access.actor_of(cloud.control, before)
+
+
+def test_limits_stand_beside_what_they_limit(cloud):
+    browser = cloud.client("acme")
+    limits = RateLimitsBody(tokens_per_minute=12_345)
+    tenancy.change_project(cloud.control, cloud.operator, "acme/lab", ProjectChange(limits=limits))
+    assert "at most 12,345 tokens a minute" in browser.get("/people").text

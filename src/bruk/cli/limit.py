@@ -66,7 +66,7 @@ def limit_set(
         else:
             changed = control.tenants.change(whose, TenantChange(limits=limits))
         found = _limits(control, whose)
-    output.answer(changed, f"Limits of {whose}: {show_limits(found)}.", json)
+    output.answer(changed, f"Limits of {whose}: {found}.", json)
 
 
 @limit_app.command("show")
@@ -74,17 +74,7 @@ def limit_show(ctx: typer.Context, whose: WhoseArgument, json: JsonOption = Fals
     """Show the limits on calls of models."""
     with client(ctx) as control:
         found = _limits(control, whose)
-    output.answer(found, f"Limits of {whose}: {show_limits(found)}.", json)
-
-
-def show_limits(limits: RateLimits) -> str:
-    """Limits as people read them."""
-    parts = (
-        (limits.requests_per_minute, "requests a minute"),
-        (limits.tokens_per_minute, "tokens a minute"),
-        (limits.concurrent, "requests at once"),
-    )
-    return ", ".join(f"{value:,} {what}" for value, what in parts if value is not None) or "none"
+    output.answer(found, f"Limits of {whose}: {found}.", json)
 
 
 def _limits(control: "Client", whose: str) -> RateLimits:

@@ -63,6 +63,14 @@ class RateLimits:
     def __bool__(self) -> bool:
         return self != RateLimits()
 
+    def __str__(self) -> str:
+        parts = (
+            (self.requests_per_minute, "requests a minute"),
+            (self.tokens_per_minute, "tokens a minute"),
+            (self.concurrent, "requests at once"),
+        )
+        return ", ".join(f"{value:,} {what}" for value, what in parts if value is not None) or "none"
+
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
