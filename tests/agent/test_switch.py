@@ -306,3 +306,18 @@ def test_a_damaged_standing_file_is_said_again_by_control(site: SiteUnderTest) -
     site.exchange()
     assert len(site.world.launched) == 1
     assert json.loads((site.home / "standing.json").read_text())["generation"] == 1
+
+
+def test_what_a_run_had_in_its_environment_is_gone_with_its_processes(site: SiteUnderTest) -> None:
+    running(site, env={"HF_TOKEN": "only while it runs"})
+    kept = site.home / "runs" / "run_1" / "agent.json"
+    assert "only while it runs" in kept.read_text()
+    site.control.stop("run_1", stop_reason=StopReason.HELD)
+    site.exchange()
+    site.drive(3000)
+    assert site.seen().ended_at_ms is not None
+    assert "only while it runs" not in kept.read_text()
+    site.control.stop("run_1", stop_reason=StopReason.HELD)
+    site.exchange()
+    site.drive(1000)
+    assert "only while it runs" not in kept.read_text(), "nor with what control repeats"

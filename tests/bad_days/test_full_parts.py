@@ -14,6 +14,9 @@ from tests.assembly.test_up import Machine, _site, until
 from tests.gateway.conftest import World as GatewayWorld
 from tests.gateway.conftest import ask, wait_until
 
+from bruk.agent.disk import write_durably
+from bruk.agent.local_hold import keep_reserve, raise_local_hold, release_local_hold, standing_local_hold
+from bruk.assembly.clock import SystemClock
 from bruk.model.ledger import Resource
 from bruk.model.run import Observed
 from bruk.model.workload import Outcome
@@ -212,3 +215,22 @@ def _answered(client: openai.OpenAI, answered: list[Any]) -> bool:
 def _streamed(client: openai.OpenAI) -> str:
     pieces = ask(client, stream=True)
     return "".join(piece.choices[0].delta.content or "" for piece in pieces if piece.choices)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 2 MiB of its own."""
+    yield from mounted(tmp_path / "small", "2m")
+
+
+def test_a_site_is_switched_off_by_hand_though_its_disk_is_full(small_disk: Path) -> None:
+    home = small_disk / "essonne"
+    home.mkdir()
+    keep_reserve(home)
+    fill(small_disk)
+    with pytest.raises(OSError, match="No space"):
+        write_durably(small_disk / "anything", b"x" * 4096)
+    hold = raise_local_hold(home, "operator", "fire", SystemClock())
+    assert standing_local_hold(home) == hold
+    release_local_hold(home, "operator", "", SystemClock())
+    assert standing_local_hold(home) is None

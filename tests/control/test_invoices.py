@@ -102,7 +102,9 @@ def test_a_tenant_sees_its_own_invoices_alone(world: World) -> None:
     with pytest.raises(NotFound):
         invoices.invoice(world.control, other, row.number)
     assert invoices.invoice(world.control, own, row.number).number == row.number
-    assert invoices.ledger(world.control, other, tenant="acme", project=None, after=0, limit=100) == []
+    with pytest.raises(NotFound):
+        invoices.ledger(world.control, other, tenant="acme", project=None, after=0, limit=100)
+    assert invoices.ledger(world.control, other, tenant=None, project=None, after=0, limit=100) == []
     assert len(invoices.ledger(world.control, own, tenant=None, project=None, after=0, limit=100)) == 2
 
 
@@ -141,3 +143,11 @@ def test_no_entry_is_on_two_invoices_or_on_none(
         assert all(left[1] <= right[0] for left, right in itertools.pairwise(spans))
     finally:
         world.close()
+
+
+def test_a_tenant_asks_for_its_own_part_of_the_ledger_alone(world: World) -> None:
+    member = world.person("acme", "member")
+    own = invoices.ledger(world.control, member, tenant="acme", project=None, after=0, limit=10)
+    assert own == invoices.ledger(world.control, member, tenant=None, project=None, after=0, limit=10)
+    with pytest.raises(NotFound):
+        invoices.ledger(world.control, member, tenant="lumen", project=None, after=0, limit=10)

@@ -95,13 +95,32 @@ def test_bounds(world: World, member: Actor) -> None:
     secrets.put(world.control, member, "acme/lab", "HF_TOKEN", "again")
 
 
-def test_without_its_key_it_is_forgotten_at_the_start_and_that_is_written_down(
+def test_without_its_key_it_is_set_aside_at_the_start_and_taken_back_with_it(
     world: World, member: Actor
 ) -> None:
+    key = world.control.home / "keys" / "secrets.key"
+    kept = key.read_bytes()
+    key.unlink()
+    for _ in range(2):
+        secrets.set_aside_unreadable(world.control)
+        assert secrets.listing(world.control, member, "acme/lab") == []
+    said = json.dumps(world.dump(), default=str)
+    assert said.count("secret.set_aside") == 1
+    key.write_bytes(kept)
+    key.chmod(0o600)
+    secrets.set_aside_unreadable(world.control)
+    assert [item.name for item in secrets.listing(world.control, member, "acme/lab")] == ["HF_TOKEN"]
+    with world.control.read() as connection:
+        assert secrets.value(world.control, connection, "acme/lab", "HF_TOKEN")
+    assert "secret.found" in json.dumps(world.dump(), default=str)
+
+
+def test_what_is_set_aside_can_be_set_anew(world: World, member: Actor) -> None:
     (world.control.home / "keys" / "secrets.key").unlink()
-    secrets.forget_unreadable(world.control)
-    assert secrets.listing(world.control, member, "acme/lab") == []
-    assert "secret.lost" in json.dumps(world.dump(), default=str)
+    secrets.set_aside_unreadable(world.control)
+    secrets.put(world.control, member, "acme/lab", "HF_TOKEN", "again")
+    with world.control.read() as connection:
+        assert secrets.value(world.control, connection, "acme/lab", "HF_TOKEN") == "again"
 
 
 def test_a_vault_opens_its_own_alone(tmp_path: Path) -> None:

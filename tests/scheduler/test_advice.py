@@ -205,7 +205,7 @@ def deferred(lab, snapshot, item, advice):
 
 
 def power(lab, snapshot, item, advice):
-    site, limit_w = found(r"'bruk site power (\w+) (\d+)W'", advice)
+    site, limit_w = found(r"'bruk site power (\w+) (\d+)W --clear'", advice)
     yield change_site(
         snapshot,
         site,

@@ -39,7 +39,7 @@ def test_work_starts_up_to_the_limit_and_the_rest_is_told(lab, limited):
     reason = plan.waiting[0].reason
     assert reason.code is ReasonCode.POWER
     assert "it would draw 150 W, and of the site's limit of 449 W 300 W are drawn" in reason.summary
-    assert "'bruk site power essonne 450W'" in reason.advice
+    assert "'bruk site power essonne 450W --clear'" in reason.advice
     assert started(schedule(limited(450, items))) == ["job_0", "job_1", "job_2"]
 
 

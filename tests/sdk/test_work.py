@@ -1,9 +1,12 @@
 """Following logs and waiting, against a control that moves on between two looks."""
 
+from types import SimpleNamespace
+
 import httpx
 import pytest
 
-from bruk.model.errors import NotFound
+from bruk.model.errors import InvalidInput, NotFound
+from bruk.model.workload import Outcome
 from bruk.sdk import SdkError
 from bruk.sdk.transport import Transport
 from bruk.sdk.work import Workloads
@@ -118,3 +121,20 @@ def test_a_workload_is_found_by_name_or_identifier():
     assert workloads.find("job_77") == "job_77"
     with pytest.raises(NotFound, match="bruk ps"):
         workloads.find("nobody")
+
+
+def test_a_name_that_several_projects_have_open_is_asked_for(monkeypatch):
+    def named(project: str, identifier: str, outcome: Outcome = Outcome.OPEN) -> SimpleNamespace:
+        return SimpleNamespace(
+            workload=SimpleNamespace(id=identifier, name="same", project=project, outcome=outcome)
+        )
+
+    workloads = Control().workloads()
+    found = [named("beta/apps", "job_2"), named("acme/lab", "job_1"), named("acme/lab", "job_0")]
+    monkeypatch.setattr(type(workloads), "list", lambda self: iter(found))
+    with pytest.raises(InvalidInput, match="job_2 of beta/apps, job_1 of acme/lab"):
+        workloads.find("same")
+    del found[0]
+    assert workloads.find("same") == "job_1", "the newest of one project"
+    found.insert(0, named("beta/apps", "job_3", Outcome.SUCCEEDED))
+    assert workloads.find("same") == "job_1", "what has ended is not in the way"

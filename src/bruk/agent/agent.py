@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bruk.agent.hand import Hand
+from bruk.agent.local_hold import keep_reserve
 from bruk.agent.means import Means, Settings
 from bruk.agent.meter import EnergyReader, Meter
 from bruk.agent.record import Phase, Records
@@ -90,6 +91,7 @@ class Agent:
             OSError: the home cannot be written.
         """
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        keep_reserve(home)
         settings = settings or Settings()
         self._clock = clock
         self._settings = settings

@@ -6,7 +6,9 @@ then waits for the agent's answer with ``local_answer``. A file that cannot be r
 standing hold: when in doubt the site stays off.
 """
 
+import contextlib
 import dataclasses
+import errno
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,9 @@ from bruk.wire import codec
 
 HOLD_FILE = "local_hold.json"
 ANSWER_FILE = "local_hold_ack.json"
+# Room for a hold, and for what the agent notes of the runs that it then stops.
+RESERVE_FILE = "reserve"
+RESERVE_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +64,35 @@ def raise_local_hold(home: Path, by: str, reason: str, clock: Clock) -> Hold:
         raised_at_ms=clock.now_ms(),
         reason=reason,
     )
-    write_durably(home / HOLD_FILE, json.dumps(codec.dump(hold)).encode())
+    _write(home, hold)
     return hold
+
+
+def keep_reserve(home: Path) -> None:
+    """Set room aside in which the site can still be switched off by hand when its disk is full.
+
+    Where there is no room for that now, a later start has it.
+    """
+    reserve = home / RESERVE_FILE
+    if not reserve.exists():
+        with contextlib.suppress(OSError):
+            write_durably(reserve, bytes(RESERVE_BYTES))
+
+
+def _write(home: Path, hold: Hold) -> None:
+    """Write the hold, in the room that was set aside if there is no other.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    data = json.dumps(codec.dump(hold)).encode()
+    try:
+        write_durably(home / HOLD_FILE, data)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        (home / RESERVE_FILE).unlink(missing_ok=True)
+        write_durably(home / HOLD_FILE, data)
 
 
 def release_local_hold(home: Path, by: str, reason: str, clock: Clock) -> Hold:
@@ -82,7 +114,7 @@ def release_local_hold(home: Path, by: str, reason: str, clock: Clock) -> Hold:
         released_generation=latest.generation + 1,
         reason="; ".join(part for part in (latest.reason, reason) if part),
     )
-    write_durably(home / HOLD_FILE, json.dumps(codec.dump(released)).encode())
+    _write(home, released)
     return released
 
 

@@ -9,7 +9,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -135,12 +135,15 @@ class Records:
         return Folders(self._runs / run, self._home / "work" / scope / "checkpoints")
 
     def save(self, record: RunRecord) -> None:
-        """Write the record durably.
+        """Write the record durably; once its processes have ended, without the environment that they had,
+        which may hold secrets.
 
         Raises:
             OSError: the disk refused; the older record stands.
         """
         folder = self.folders(record.run).run
+        if record.phase in (Phase.FINISHING, Phase.ENDED) and record.order is not None:
+            record = replace(record, order=record.order.model_copy(update={"env": {}}))
         write_durably(folder / "agent.json", json.dumps(codec.dump(record)).encode())
 
     def load(self) -> Iterator[RunRecord]:

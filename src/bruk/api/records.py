@@ -105,7 +105,7 @@ def _sealed(document: dict[str, Any], headers: dict[str, str] | None = None) -> 
     return Response(content, media_type="application/json", headers=headers)
 
 
-@router.get("/ledger", dependencies=[guard(Policy(READERS | TENANTS, Reach.OWN))])
+@router.get("/ledger", dependencies=[guard(Policy(READERS | TENANTS, Reach.TENANT))])
 def list_ledger(
     control: ControlOf,
     caller: Caller,

@@ -14,7 +14,7 @@ from bruk.console.router import create_router
 from bruk.control.blobs import BlobStore
 from bruk.control.control import Control
 from bruk.control.logs import LogStore
-from bruk.control.secrets import forget_unreadable
+from bruk.control.secrets import set_aside_unreadable
 from bruk.control.signing import open_keys
 from bruk.control.step import PERIOD_MS, step
 from bruk.model.clock import Clock
@@ -59,7 +59,7 @@ def open_control(home: Home, clock: Clock, database: Database | None = None) -> 
     control = Control(
         database, clock, key, keyring, BlobStore(home.artifacts), LogStore(home.logs / "runs"), home.path
     )
-    forget_unreadable(control)
+    set_aside_unreadable(control)
     return control
 
 

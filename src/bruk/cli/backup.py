@@ -96,7 +96,10 @@ def restore(
         return
     output.say(f"Restored to {place.path}.")
     if not place.signing_key.exists():
-        output.note(f"It has no signing key yet: put the old one to {place.signing_key} (mode 0600) first.")
+        output.note(
+            f"It has no private keys yet: put the old ones to {place.signing_key} and, where projects have "
+            f"secrets, {place.path / 'keys' / 'secrets.key'} (mode 0600) first."
+        )
     output.say(f"Start it: bruk --home {place.path} up")
     output.note(
         "What was done after the backup is not in it: turn off again what was turned off since, and revoke "

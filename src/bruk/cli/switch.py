@@ -74,10 +74,16 @@ def off(
         local_key.turn_off(ctx, site, reason, 0 if wait is False else wait_s, json=json)
         return
     from bruk.cli.request import built
+    from bruk.sdk import SdkError
     from bruk.wire.requests import SwitchBody
 
     with client(ctx) as control:
-        hold, number = control.switch.off(built(SwitchBody, **_what(scope, target), reason=reason))
+        try:
+            hold, number = control.switch.off(built(SwitchBody, **_what(scope, target), reason=reason))
+        except SdkError as error:
+            if error.code in ("store_unavailable", "control_unreachable"):
+                output.note("A site's own key needs no control: 'bruk off --local --site SITE', at the site.")
+            raise
         complete, document = _awaited(control, number, wait_s) if wait else (True, None)
         names = receipt.names_in(control, document) if document and not json else {}
     if json:

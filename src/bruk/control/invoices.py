@@ -3,7 +3,7 @@
 from bruk.control import authorise
 from bruk.control.control import Control
 from bruk.facility.carbon import mean_day_intensity
-from bruk.model.errors import InvalidInput
+from bruk.model.errors import InvalidInput, NotFound
 from bruk.model.ledger import LedgerEntry
 from bruk.model.tenant import Actor
 from bruk.reports.invoice import InvoiceHeader, SiteFactor, invoice_from_entries
@@ -111,6 +111,8 @@ def ledger(
 ) -> list[LedgerEntry]:
     """Ledger entries that the caller may see, in order."""
     if actor.tenant is not None:
+        if tenant not in (None, actor.tenant):
+            raise NotFound(f"there is no tenant {tenant!r}", what="tenant", id=tenant)
         tenant, project = actor.tenant, actor.project or project
     else:
         authorise.audit(actor, "read the ledger")

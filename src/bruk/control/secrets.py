@@ -90,15 +90,20 @@ def value(control: Control, connection: Connection, project: str, name: str) -> 
     return None
 
 
-def forget_unreadable(control: Control) -> None:
-    """Remove what no key opens any more, so that jobs wait for it and people are told. For the start."""
+def set_aside_unreadable(control: Control) -> None:
+    """Set aside what no key opens, so that jobs wait for it and people are told, and take back what is opened
+    again, as when the key was put back. For the start."""
     with control.database.write() as connection:
-        for item in store.secrets(connection):
-            about = f"{item.project}/{item.name}"
-            sealed = store.sealed(connection, item.project, [item.name])[item.name]
+        for project, name, sealed, aside in store.all_sealed(connection):
+            about = f"{project}/{name}"
             try:
                 control.vault.open(sealed, about)
             except SecretsUnreadable as error:
-                log.error("%s has to be set anew: %s", about, error.message)
-                store.remove(connection, item.project, item.name)
-                control.audit(connection, SYSTEM, "secret.lost", about, why=error.message)
+                log.error("jobs wait for the secret %s: %s", about, error.message)
+                if not aside:
+                    store.set_aside(connection, project, name, sealed, True)
+                    control.audit(connection, SYSTEM, "secret.set_aside", about, why=error.message)
+                continue
+            if aside:
+                store.set_aside(connection, project, name, sealed, False)
+                control.audit(connection, SYSTEM, "secret.found", about)

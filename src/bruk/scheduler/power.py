@@ -53,8 +53,9 @@ def power_refusal(board: Board, item: Pending, site: str, accelerator: str) -> R
     return Refusal(
         ReasonCode.POWER,
         f"it would draw {watts(need_uw)}, and of the site's limit of {limit_w} W {watts(drawn_uw)} are drawn",
-        f"Wait until work at {site} ends, or have its power limit raised to at least {limit_needed_w} W with"
-        f" 'bruk site power {site} {limit_needed_w}W'.",
+        (f"Wait until work at {site} ends, or have" if drawn_uw else "Have")
+        + f" its power limit raised to at least {limit_needed_w} W with"
+        f" 'bruk site power {site} {limit_needed_w}W --clear'.",
     )
 
 

@@ -4,7 +4,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 
-from bruk.model.errors import ErrorKind, NotFound
+from bruk.model.errors import ErrorKind, InvalidInput, NotFound
 from bruk.model.run import Run
 from bruk.model.workload import Outcome, Workload
 from bruk.sdk.errors import WAITED_TOO_LONG, SdkError
@@ -62,10 +62,15 @@ class Workloads:
 
         Raises:
             NotFound: there is none.
+            InvalidInput: several projects have an open one of this name.
         """
         if re.fullmatch(r"[a-z]+_[A-Za-z0-9_-]+", reference):
             return reference
         named = [item.workload for item in self.list() if item.workload.name == reference]
+        open_ = [workload for workload in named if workload.outcome is Outcome.OPEN]
+        if len({workload.project for workload in open_}) > 1:
+            listed = ", ".join(f"{workload.id} of {workload.project}" for workload in open_)
+            raise InvalidInput(f"Which {reference!r}? There is {listed}. Say it by its identifier.")
         if named:
             # The list is newest first, and sorting keeps that order among equals.
             return min(named, key=lambda workload: workload.outcome is not Outcome.OPEN).id

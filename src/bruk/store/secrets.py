@@ -1,17 +1,24 @@
-"""Queries of projects' secrets. Values are stored only as ``control.vault`` has sealed them."""
+"""Queries of projects' secrets. Values are stored only as ``control.vault`` has sealed them.
+
+One that no key opens is *set aside*: kept as it is, under a mark, and not there for anybody until it is
+opened again or set anew.
+"""
 
 from collections.abc import Collection
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, select, update
 
 from bruk.model.secret import Secret
 from bruk.store import rows
 from bruk.store.tables import secret
 
+# What stands before a sealed value that is set aside; no sealed value begins so.
+_ASIDE = "!"
+
 
 def put(connection: Connection, value: Secret, sealed: str) -> None:
     """A new secret, or a new value of one."""
-    if find(connection, value.project, value.name) is None:
+    if rows.find(connection, secret, project=value.project, name=value.name) is None:
         rows.add(connection, secret, value, sealed=sealed)
     else:
         rows.replace(connection, secret, value, sealed=sealed)
@@ -20,13 +27,31 @@ def put(connection: Connection, value: Secret, sealed: str) -> None:
 def find(connection: Connection, project: str, name: str) -> Secret | None:
     """The secret of this name, without its value."""
     row = rows.find(connection, secret, project=project, name=name)
-    return None if row is None else rows.to_value(Secret, row)
+    return None if row is None or row.sealed.startswith(_ASIDE) else rows.to_value(Secret, row)
 
 
 def secrets(connection: Connection, project: str | None = None) -> list[Secret]:
     """Secrets without their values, by project and name."""
     key = {} if project is None else {"project": project}
-    return [rows.to_value(Secret, row) for row in rows.every(connection, secret, "project", "name", **key)]
+    found = rows.every(connection, secret, "project", "name", **key)
+    return [rows.to_value(Secret, row) for row in found if not row.sealed.startswith(_ASIDE)]
+
+
+def all_sealed(connection: Connection) -> list[tuple[str, str, str, bool]]:
+    """Every secret's project, name and sealed value, and whether it is set aside."""
+    return [
+        (row.project, row.name, row.sealed.removeprefix(_ASIDE), row.sealed.startswith(_ASIDE))
+        for row in rows.every(connection, secret, "project", "name")
+    ]
+
+
+def set_aside(connection: Connection, project: str, name: str, sealed: str, aside: bool) -> None:
+    """Set a secret aside, or take it back."""
+    connection.execute(
+        update(secret)
+        .where(secret.c.project == project, secret.c.name == name)
+        .values(sealed=_ASIDE + sealed if aside else sealed)
+    )
 
 
 def sealed(connection: Connection, project: str, names: Collection[str]) -> dict[str, str]:
@@ -34,7 +59,8 @@ def sealed(connection: Connection, project: str, names: Collection[str]) -> dict
     statement = select(secret.c.name, secret.c.sealed).where(
         secret.c.project == project, secret.c.name.in_(names)
     )
-    return {row.name: row.sealed for row in connection.execute(statement)}
+    found = connection.execute(statement)
+    return {row.name: row.sealed for row in found if not row.sealed.startswith(_ASIDE)}
 
 
 def remove(connection: Connection, project: str, name: str) -> None:
