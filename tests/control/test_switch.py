@@ -8,6 +8,7 @@ from bruk.model.run import RunWanted, StopReason
 from bruk.model.switch import Hold, HoldScope
 from bruk.reports.receipt import nothing_is_left
 from bruk.seal import SignedDocument, verify_document
+from bruk.store import records
 
 from .world import Site, World
 
@@ -251,6 +252,20 @@ def test_a_sites_own_key_beats_control(world: World) -> None:
     site.sync()
     world.step()
     assert world.run_of(job).attempt == 2
+
+
+def test_a_turn_of_a_sites_own_key_is_written_down_once(world: World) -> None:
+    site = world.sites["essonne"]
+    for turned in (_local(site), _local(site), None, None):
+        site.local_hold = turned
+        site.sync()
+    with world.control.read() as connection:
+        entries = records.audit_entries(connection, limit=1000)
+    said = [(entry.actor_kind, entry.action, entry.target, entry.detail) for entry in entries]
+    assert [one for one in said if one[1].startswith("switch.local")] == [
+        ("agent", "switch.local_off", "essonne", {"hold": "local_1", "reason": "smoke", "raised_at_ms": 1}),
+        ("agent", "switch.local_on", "essonne", {"hold": "local_1"}),
+    ]
 
 
 @pytest.mark.parametrize(

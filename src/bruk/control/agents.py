@@ -4,7 +4,7 @@ Only observations of runs assigned to that site and of a known generation count;
 message changes nothing.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from bruk.control import heard, meter, secrets
@@ -57,6 +57,7 @@ def receive(control: Control, actor: Actor, request: SyncRequest) -> bool:
         meter.take_device_time(control, connection, site, fresh)
         local_hold = heard.local_hold(request.local_hold, site.name)
         changed |= local_hold != row.local_hold
+        _note_local_key(control, connection, actor, row.local_hold, local_hold)
         said = sound_acknowledgement(
             connection, request.acknowledgement, EnforcerKind.AGENT, site.name, now_ms
         )
@@ -78,6 +79,22 @@ def receive(control: Control, actor: Actor, request: SyncRequest) -> bool:
     if changed or fresh:
         control.changes.bump()
     return changed
+
+
+def _note_local_key(
+    control: Control,
+    connection: Connection,
+    actor: Actor,
+    before: Mapping[str, object] | None,
+    now: Mapping[str, object] | None,
+) -> None:
+    """Write down that a site's own key was turned, as its agent tells it; the site keeps by whom."""
+    earlier, later = before and before["id"], now and now["id"]
+    if earlier != later and before is not None:
+        control.audit(connection, actor, "switch.local_on", actor.id, hold=earlier)
+    if earlier != later and now is not None:
+        turned = {"hold": later, "reason": now["reason"], "raised_at_ms": now["raised_at_ms"]}
+        control.audit(connection, actor, "switch.local_off", actor.id, **turned)
 
 
 def _in_our_time(control: Control, request: SyncRequest) -> SyncRequest:
